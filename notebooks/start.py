@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""Opens the notebooks of freelunch in JupyterLab, or runs them without a browser.
+
+    python3 notebooks/start.py                                 open JupyterLab in the notebooks' folder
+    python3 notebooks/start.py --folder ~/work --port 8899     elsewhere; further options after `--` go to JupyterLab
+    python3 notebooks/start.py --run notebooks/*.ipynb         run notebooks; any error fails, by cell number
+    python3 notebooks/start.py --run NAME.ipynb --output DIR   leave the file as it is, write the result to DIR
+    python3 notebooks/start.py --measure                       how fast cells are
+
+What is missing is made first, once: a virtual environment with JupyterLab, the kernel `evcxr_jupyter` (9 to 13 minutes on two cores)
+and the library (15 to 20 minutes on two cores, the same build that `cargo test` uses). Everything installed lies in
+`${XDG_CACHE_HOME:-~/.cache}/freelunch`; delete that folder to undo it. Needs Python 3.10 and Rust; standard library only.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent / "kernel"))
+
+import std_sources  # noqa: E402
+from cargo_progress import CargoFailed, run_cargo  # noqa: E402
+
+REPO = Path(__file__).resolve().parent.parent
+KERNEL = REPO / "notebooks/kernel"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freelunch"
+EVCXR_VERSION = "0.22.0"
+DYLIB = "libfreelunch.dylib" if sys.platform == "darwin" else "libfreelunch.so"
+
+
+class Stop(Exception):
+    """A problem that the user can solve; its text says how."""
+
+
+@dataclass
+class Rust:
+    """The toolchain that builds library and cells."""
+
+    cargo: str
+    sysroot: Path
+    target: Path
+
+    @property
+    def deps(self) -> Path:
+        return self.target / "debug/deps"
+
+
+def main() -> int:
+    options = read_options()
+    try:
+        return start(options)
+    except Stop as problem:
+        print(f"\nstart.py: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def start(options: argparse.Namespace) -> int:
+    rust = find_rust()
+    announce(rust)
+    python = install_jupyter()
+    evcxr = install_evcxr(rust)
+    build_library(rust, options.features)
+    kernels = register_kernel(rust, evcxr, options.register)
+    environment = os.environ | {"JUPYTER_PATH": join_paths(kernels, os.environ.get("JUPYTER_PATH"))}
+    if options.measure:
+        return run_script(python, environment, ["measure.py"])
+    if options.run:
+        return run_script(python, environment, ["run.py", *run_arguments(options, rust)])
+    return open_lab(python, environment, options)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", nargs="+", type=Path, metavar="NOTEBOOK", help="run these notebooks strictly, without a browser")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="with --run: where results go; default: the notebooks themselves")
+    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="with --run: the most that one cell may take")
+    parser.add_argument("--measure", action="store_true", help="measure the kernel's latencies against those of an empty kernel")
+    parser.add_argument("--features", default="", metavar="LIST", help="features of the library: cuda, vulkan, remote")
+    parser.add_argument("--register", action="store_true", help="show the kernel to other Jupyter programs of this user as well (VS Code)")
+    parser.add_argument("--folder", type=Path, default=REPO / "notebooks", help="the folder that JupyterLab shows")
+    parser.add_argument("--port", type=int, default=8888)
+    parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("lab", nargs="*", metavar="-- OPTION", help="further options for JupyterLab")
+    return parser.parse_args()
+
+
+# The steps. Each finds out whether it is done and prints one line.
+
+
+def find_rust() -> Rust:
+    """The toolchain that `rust-toolchain.toml` asks for, and the folder where cargo puts what it builds."""
+    cargo = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo/bin"))
+    if cargo is None:
+        raise Stop("Rust is missing: no `cargo` on the PATH. Install it from https://rustup.rs, then run this again.")
+    if sys.platform == "win32":
+        raise Stop("the kernel is not made for Windows; use WSL or a Linux machine.")
+    os.environ["PATH"] = join_paths(os.environ["PATH"], str(Path(cargo).parent))
+    metadata = ask([cargo, "metadata", "--no-deps", "--format-version", "1"], "cargo cannot read this project")
+    sysroot = ask(["rustc", "--print", "sysroot"], "the Rust compiler does not start")
+    return Rust(cargo, Path(sysroot.strip()), Path(json.loads(metadata)["target_directory"]))
+
+
+def announce(rust: Rust) -> None:
+    """Says how long the first run takes, before anything is done."""
+    missing = []
+    if installed_evcxr() is None:
+        missing.append("the kernel (9 to 13 minutes)")
+    if not (rust.deps / DYLIB).exists():
+        missing.append("the library (15 to 20 minutes)")
+    if missing:
+        print(f"To build, once: {' and '.join(missing)}, as measured on two cores.", flush=True)
+
+
+def install_jupyter() -> Path:
+    """A virtual environment with the versions of requirements.txt; returns its Python."""
+    wanted = (KERNEL / "requirements.txt").read_text()
+    folder = CACHE / "venv"
+    python, done = folder / "bin/python", folder / "freelunch-requirements.txt"
+    if done.exists() and done.read_text() == wanted and works([python, "-c", "import jupyterlab"]):
+        say("JupyterLab", "already installed")
+        return python
+    say("JupyterLab", f"installing into {folder}, about a minute")
+    try:
+        venv.create(folder, with_pip=True, clear=folder.exists())
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", KERNEL / "requirements.txt"]
+        subprocess.run(pip, check=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise Stop(f"JupyterLab could not be installed: {error}. Is there a network, and Python's `venv` (Debian: python3-venv)?") from error
+    done.write_text(wanted)
+    return python
+
+
+def install_evcxr(rust: Rust) -> Path:
+    """The pinned kernel; one on the PATH with the right version will do."""
+    if (found := installed_evcxr()) is not None:
+        say("kernel", f"evcxr_jupyter {EVCXR_VERSION} already installed")
+        return found
+    root, scratch = evcxr_root(), CACHE / "evcxr-build"
+    command = [rust.cargo, "install", "evcxr_jupyter", "--version", EVCXR_VERSION, "--locked", "--root", str(root)]
+    # Its own target folder: an interrupted installation goes on where it was.
+    cargo(command, "kernel", {"CARGO_TARGET_DIR": str(scratch)})
+    shutil.rmtree(scratch, ignore_errors=True)
+    return root / "bin/evcxr_jupyter"
+
+
+def build_library(rust: Rust, features: str) -> None:
+    """`cargo build`: the one build that serves tests, examples and notebooks."""
+    stamp = rust.target / "debug/.freelunch-checkout"
+    if stamp.exists() and stamp.read_text() != str(REPO):
+        # cargo gives libfreelunch.so the same name in every checkout: with a shared target folder it may be another's.
+        subprocess.run([rust.cargo, "clean", "--quiet", "--package", "freelunch"], cwd=REPO, check=True)
+    command = [rust.cargo, "build", *(["--features", features] if features else [])]
+    cargo(command, "library", {})
+    if not (rust.deps / DYLIB).exists():
+        raise Stop(f"cargo built no {rust.deps / DYLIB}; does Cargo.toml say `crate-type = [\"lib\", \"dylib\"]`?")
+    stamp.write_text(str(REPO))
+
+
+def register_kernel(rust: Rust, evcxr: Path, for_user: bool) -> Path:
+    """Writes the kernel's configuration and its entry for Jupyter; returns the folder to put on Jupyter's path."""
+    # One folder per checkout: two checkouts do not take each other's kernel.
+    home = CACHE / "kernels" / hashlib.sha256(str(REPO).encode()).hexdigest()[:12]
+    spec = home / "kernels/freelunch"
+    spec.mkdir(parents=True, exist_ok=True)
+    (home / "evcxr.toml").write_text(evcxr_toml(rust))
+    (spec / "kernel.json").write_text(json.dumps(kernel_json(rust, evcxr, home), indent=2) + "\n")
+    if for_user:
+        user = jupyter_data() / "kernels/freelunch"
+        shutil.copytree(spec, user, dirs_exist_ok=True)
+        say("kernel", f"registered in {user}")
+    say("kernel", 'registered as "Rust (freelunch)"')
+    return home
+
+
+def evcxr_toml(rust: Rust) -> str:
+    """The kernel's start-up file: where rustc finds the built library, and the façade that cells depend on."""
+    flags = [
+        "-Cprefer-dynamic",
+        f"--extern=freelunch_built={rust.deps / DYLIB}",
+        f"-Ldependency={rust.deps}",
+        f"-Clink-arg=-Wl,-rpath,{rust.deps}",
+    ]
+    facade = json.dumps(str(KERNEL / "facade"), ensure_ascii=False)
+    # Unlike RUSTFLAGS, the encoded form may hold paths with spaces.
+    prelude = f":build_env CARGO_ENCODED_RUSTFLAGS={chr(31).join(flags)}\n:dep freelunch = {{ path = {facade} }}\n"
+    return f"[evcxr]\nprelude = {json.dumps(prelude, ensure_ascii=False)}\n"
+
+
+def kernel_json(rust: Rust, evcxr: Path, home: Path) -> dict:
+    """The entry for Jupyter."""
+    environment = {
+        "EVCXR_CONFIG_DIR": str(home),
+        "PATH": join_paths(str(rust.sysroot / "bin"), str(Path(rust.cargo).parent), "${PATH}"),
+        "RUSTUP_TOOLCHAIN": str(rust.sysroot),
+    }
+    if not std_sources.installed(rust.sysroot):
+        folder = std_sources.from_docs(rust.sysroot, CACHE / f"std-{rust.sysroot.name}")
+        if folder is None:
+            say("kernel", "the component rust-src is missing: variables will need types. `rustup component add rust-src` adds it")
+        else:
+            environment["RUST_SRC_PATH"] = str(folder)
+    return {
+        "argv": [str(evcxr), "--control_file", "{connection_file}"],
+        "display_name": "Rust (freelunch)",
+        "language": "rust",
+        "interrupt_mode": "message",
+        "env": environment,
+    }
+
+
+def run_arguments(options: argparse.Namespace, rust: Rust) -> list[str]:
+    for notebook in options.run:
+        if not notebook.is_file():
+            raise Stop(f"there is no notebook {notebook}")
+    pages = options.output or rust.target / "notebooks"
+    output = ["--output", str(options.output)] if options.output else []
+    return [*output, "--html", str(pages), "--timeout", str(options.timeout), *map(str, options.run)]
+
+
+def run_script(python: Path, environment: dict, arguments: list[str]) -> int:
+    """Runs one of the kernel folder's scripts inside the virtual environment."""
+    script, *rest = arguments
+    return subprocess.run([python, "-B", KERNEL / script, *rest], env=environment, check=False).returncode
+
+
+def open_lab(python: Path, environment: dict, options: argparse.Namespace) -> int:
+    command = [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={options.folder.resolve()}", f"--port={options.port}", "-y"]
+    command += ["--no-browser"] if options.no_browser else []
+    command += ["--allow-root"] if os.geteuid() == 0 else []
+    say("JupyterLab", "starting; Ctrl-C ends it")
+    sys.stdout.flush()
+    os.execve(python, command + options.lab, environment)
+
+
+# Small tools.
+
+
+def evcxr_root() -> Path:
+    return CACHE / f"evcxr-{EVCXR_VERSION}"
+
+
+def installed_evcxr() -> Path | None:
+    """An evcxr_jupyter of the pinned version: ours, or one on the PATH."""
+    for candidate in [str(evcxr_root() / "bin/evcxr_jupyter"), shutil.which("evcxr_jupyter")]:
+        if candidate and EVCXR_VERSION in output_of([candidate, "--version"]):
+            return Path(candidate)
+    return None
+
+
+def cargo(command: list[str], what: str, extra: dict[str, str]) -> None:
+    # RUSTFLAGS of the user's would override the project's own and give a library that cells cannot load.
+    unwanted = ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted} | extra
+    try:
+        run_cargo(command, what, REPO, environment)
+    except CargoFailed as error:
+        raise Stop(str(error)) from error
+
+
+def ask(command: list[str], problem: str) -> str:
+    result = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Stop(f"{problem}: `{' '.join(command)}` says\n{result.stderr.strip()}")
+    return result.stdout
+
+
+def output_of(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
+
+
+def works(command: list) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def jupyter_data() -> Path:
+    """Where Jupyter keeps this user's kernels."""
+    if folder := os.environ.get("JUPYTER_DATA_DIR"):
+        return Path(folder)
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Jupyter"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "jupyter"
+
+
+def join_paths(*paths: str | Path | None) -> str:
+    return os.pathsep.join(str(path) for path in paths if path)
+
+
+def say(what: str, text: str) -> None:
+    print(f"{what}: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

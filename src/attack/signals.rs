@@ -1,0 +1,386 @@
+//! What the runs of a membership game leave behind: every model's logits on every record, and who was a member of which model.
+//!
+//! With z the logits of a record under a model and y its label, attacks read
+//! φ = log(p/(1 − p)) = z_y − log Σ_{j≠y} exp z_j (the logit of the label's probability p), the hinge z_y − max_{j≠y} z_j, or the
+//! loss −log p = log(1 + exp(−φ)); all computed in f64 from logits, so nothing saturates.
+//!
+//! # References
+//! Carlini et al., arXiv 2112.03570, section IV (φ and its stable form).
+//!
+//! # Example
+//! ```
+//! use freelunch::attack::{Manifest, Signals};
+//! // Two models, two records, one query, two classes.
+//! let logits = vec![2.0_f32, 0.0, 1.0, 0.0, 0.0, 0.0, 3.0, 1.0];
+//! let manifest = Manifest::new(serde_json::json!({"method": "made up"}), 7, "no data");
+//! let signals = Signals::new(logits, [2, 2, 1, 2], vec![true, false, false, true], vec![0, 0], manifest)?;
+//! assert_eq!(signals.phi(0)?, [2.0, 1.0]);
+//! # Ok::<(), freelunch::Error>(())
+//! ```
+
+mod file;
+mod logits;
+
+pub use super::manifest::{Manifest, Run};
+pub use logits::Logits;
+
+use crate::display::{Figure, Show, Table, show_inline};
+use crate::stats::{MeanInterval, log_sum_exp};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::fmt;
+
+/// Logits of many models on the same records, with each model's members.
+#[derive(Clone, PartialEq)]
+pub struct Signals {
+    logits: Logits, // [models, n, queries, classes]
+    models: usize,
+    queries: usize,
+    classes: usize,
+    membership: Vec<bool>, // [models, n]
+    labels: Vec<u32>,      // [n]
+    ids: Vec<usize>,       // [n]
+    marked: Vec<bool>,     // [n]
+    manifest: Manifest,
+}
+
+impl Signals {
+    /// Signals from `logits`, row-major of `shape` `[models, n, queries, classes]`, `membership` `[models, n]` and `labels` `[n]`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a side of length 0, fewer than 2 classes or a length that does not fit `shape`; [`Error::Data`] for a
+    /// label without a class or a logit that is not finite.
+    pub fn new(logits: impl Into<Logits>, shape: [usize; 4], membership: Vec<bool>, labels: Vec<u32>, manifest: Manifest) -> Result<Self> {
+        let logits = logits.into();
+        let [models, n, queries, classes] = shape;
+        let sizes =
+            [("logits", logits.len(), &shape[..]), ("membership", membership.len(), &shape[..2]), ("labels", labels.len(), &shape[1..2])];
+        for (what, have, sides) in sizes {
+            let expected = sides.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
+            if have == 0 || expected != Some(have) {
+                return Err(Error::config(format!("{have} {what}"), format!("expected one for each of {sides:?}, no side 0")));
+            }
+        }
+        if classes < 2 {
+            return Err(Error::config(format!("{classes} classes"), "expected at least 2"));
+        }
+        if let Some(record) = labels.iter().position(|&label| label as usize >= classes) {
+            let what = format!("label {} of {classes} classes", labels[record]);
+            return Err(Error::data("signals", format!("record {record}"), what, "labels count from 0"));
+        }
+        if let Some(at) = logits.first_not_finite() {
+            let (model, record) = (at / (n * queries * classes), at / (queries * classes) % n);
+            let remedy = "the model diverged: lower its learning rate and play again";
+            return Err(Error::data("signals", format!("model {model}, record {record}"), "a logit is not finite", remedy));
+        }
+        let (ids, marked) = ((0..n).collect(), vec![false; n]);
+        Ok(Self { logits, models, queries, classes, membership, labels, ids, marked, manifest })
+    }
+
+    /// The same signals with each record's position in the pool (`0, 1, ..` unless said).
+    ///
+    /// # Errors
+    /// [`Error::Config`] unless there is one for each record.
+    pub fn with_ids(mut self, ids: Vec<usize>) -> Result<Self> {
+        self.one_each("ids", ids.len())?;
+        self.ids = ids;
+        Ok(self)
+    }
+
+    /// The same signals with the canaries marked.
+    ///
+    /// # Errors
+    /// [`Error::Config`] unless there is one mark for each record.
+    pub fn with_marked(mut self, marked: Vec<bool>) -> Result<Self> {
+        self.one_each("marks", marked.len())?;
+        self.marked = marked;
+        Ok(self)
+    }
+
+    fn one_each(&self, what: &str, have: usize) -> Result<()> {
+        if have == self.len() {
+            return Ok(());
+        }
+        Err(Error::config(format!("{have} {what}"), format!("expected one for each of the {} records", self.len())))
+    }
+
+    /// Number of models.
+    #[must_use]
+    pub fn models(&self) -> usize {
+        self.models
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Never true: there is at least one record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Number of queries (augmented copies) of each record.
+    #[must_use]
+    pub fn queries(&self) -> usize {
+        self.queries
+    }
+
+    /// Number of classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// All logits, row-major `[models, n, queries, classes]`.
+    #[must_use]
+    pub fn logits(&self) -> &Logits {
+        &self.logits
+    }
+
+    /// Whether each record was a member, row-major `[models, n]`.
+    #[must_use]
+    pub fn membership(&self) -> &[bool] {
+        &self.membership
+    }
+
+    /// The members of one model, `[n]`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is no such model.
+    pub fn members_of(&self, model: usize) -> Result<&[bool]> {
+        self.check_model(model)?;
+        Ok(&self.membership[model * self.len()..(model + 1) * self.len()])
+    }
+
+    /// The labels, `[n]`.
+    #[must_use]
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Each record's position in the pool, `[n]`.
+    #[must_use]
+    pub fn ids(&self) -> &[usize] {
+        &self.ids
+    }
+
+    /// Which records are canaries, `[n]`.
+    #[must_use]
+    pub fn marked(&self) -> &[bool] {
+        &self.marked
+    }
+
+    /// The positions of the canaries, for [`Attack::roc_of`](super::Attack::roc_of) and [`Signals::subset`].
+    #[must_use]
+    pub fn marked_records(&self) -> Vec<usize> {
+        (0..self.len()).filter(|&record| self.marked[record]).collect()
+    }
+
+    /// What the signals were made from.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// φ = z_y − log Σ_{j≠y} exp z_j under one model, row-major `[n, queries]`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is no such model.
+    #[doc(alias = "logit")]
+    pub fn phi(&self, model: usize) -> Result<Vec<f64>> {
+        self.each_row(model, phi)
+    }
+
+    /// z_y − max_{j≠y} z_j under one model, row-major `[n, queries]`.
+    ///
+    /// # Errors
+    /// As [`Signals::phi`].
+    pub fn hinge(&self, model: usize) -> Result<Vec<f64>> {
+        self.each_row(model, |z, y| take_label(z, y) - z.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// The cross-entropy −log p = log(1 + exp(−φ)) under one model, row-major `[n, queries]`.
+    ///
+    /// # Errors
+    /// As [`Signals::phi`].
+    pub fn loss(&self, model: usize) -> Result<Vec<f64>> {
+        self.each_row(model, |z, y| {
+            let phi = phi(z, y);
+            f64::max(-phi, 0.0) + libm::log1p(libm::exp(-phi.abs()))
+        })
+    }
+
+    fn each_row(&self, model: usize, statistic: impl Fn(&mut [f64], usize) -> f64 + Sync) -> Result<Vec<f64>> {
+        self.check_model(model)?;
+        let rows = self.len() * self.queries;
+        let value = |row: &mut Vec<f64>, i: usize| {
+            self.logits.read((model * rows + i) * self.classes, self.classes, row);
+            statistic(row, self.labels[i / self.queries] as usize)
+        };
+        Ok((0..rows).into_par_iter().map_init(Vec::new, value).collect())
+    }
+
+    pub(super) fn check_model(&self, model: usize) -> Result<()> {
+        if model < self.models {
+            return Ok(());
+        }
+        Err(Error::config(format!("model {model}"), format!("there are {}, counted from 0", self.models)))
+    }
+
+    /// Only the records at these positions, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an empty request or a position outside the signals.
+    pub fn subset(&self, records: &[usize]) -> Result<Self> {
+        check_positions("record", records, self.len())?;
+        let block = self.queries * self.classes;
+        let of_model = |model: usize| records.iter().map(move |&record| model * self.len() + record);
+        Ok(Self {
+            logits: self.logits.gather((0..self.models).flat_map(of_model).map(|at| at * block), block),
+            membership: (0..self.models).flat_map(of_model).map(|at| self.membership[at]).collect(),
+            labels: records.iter().map(|&record| self.labels[record]).collect(),
+            ids: records.iter().map(|&record| self.ids[record]).collect(),
+            marked: records.iter().map(|&record| self.marked[record]).collect(),
+            ..self.without_values()
+        })
+    }
+
+    /// Only these models, in this order: what an attacker with fewer shadow models sees.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an empty request or a model that does not exist.
+    pub fn keep_models(&self, models: &[usize]) -> Result<Self> {
+        check_positions("model", models, self.models)?;
+        let (n, block) = (self.len(), self.len() * self.queries * self.classes);
+        let runs = models.iter().filter_map(|&model| self.manifest.runs.get(model).copied()).collect();
+        Ok(Self {
+            logits: self.logits.gather(models.iter().map(|&model| model * block), block),
+            models: models.len(),
+            membership: models.iter().flat_map(|&model| self.membership[model * n..(model + 1) * n].iter().copied()).collect(),
+            labels: self.labels.clone(),
+            ids: self.ids.clone(),
+            marked: self.marked.clone(),
+            manifest: Manifest { runs, ..self.manifest.clone() },
+            ..self.without_values()
+        })
+    }
+
+    fn without_values(&self) -> Self {
+        let (logits, manifest) = (Logits::F32(vec![]), self.manifest.clone());
+        let Self { models, queries, classes, .. } = *self;
+        Self { logits, models, queries, classes, membership: vec![], labels: vec![], ids: vec![], marked: vec![], manifest }
+    }
+}
+
+/// φ of one row of logits, which is scratch space.
+fn phi(z: &mut [f64], y: usize) -> f64 {
+    take_label(z, y) - log_sum_exp(z)
+}
+
+/// The label's logit, leaving −∞ in its place: the row is now that of the other classes.
+fn take_label(z: &mut [f64], y: usize) -> f64 {
+    std::mem::replace(&mut z[y], f64::NEG_INFINITY)
+}
+
+pub(super) fn check_positions(what: &str, positions: &[usize], below: usize) -> Result<()> {
+    if positions.is_empty() {
+        return Err(Error::config(format!("0 {what}s asked for"), "ask for at least one"));
+    }
+    match positions.iter().find(|&&position| position >= below) {
+        Some(bad) => Err(Error::config(format!("{what} {bad}"), format!("there are {below}, counted from 0"))),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { models, queries, classes, .. } = self;
+        write!(f, "Signals({models} models, {} records, {queries} queries, {classes} classes)", self.len())
+    }
+}
+
+impl Show for Signals {
+    fn figure(&self) -> Figure {
+        let members: Vec<usize> = self.membership.chunks(self.len()).map(|model| model.iter().filter(|&&member| member).count()).collect();
+        let (least, most) = (members.iter().min().copied().unwrap_or(0), members.iter().max().copied().unwrap_or(0));
+        let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let accuracies: Vec<f64> = self.manifest.runs.iter().filter_map(|run| run.test_accuracy).collect();
+        let accuracy = MeanInterval::new(&accuracies).map_or("unknown".to_string(), |mean| mean.to_string());
+        let table = Table::new(["signals", self.manifest.name.as_str()])
+            .row(["models".to_string(), self.models.to_string()])
+            .row(["records".to_string(), self.len().to_string()])
+            .row(["canaries among them".to_string(), self.marked_records().len().to_string()])
+            .row(["queries per record".to_string(), self.queries.to_string()])
+            .row(["classes".to_string(), self.classes.to_string()])
+            .row(["members per model".to_string(), range])
+            .row(["test accuracy".to_string(), accuracy])
+            .row(["seed".to_string(), self.manifest.seed.to_string()]);
+        table.figure()
+    }
+}
+
+show_inline!(Signals);
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Six models on `n` records of three classes; member of every second model, with a higher label logit there.
+    pub(in crate::attack) fn made_up(n: usize) -> Signals {
+        let (models, classes) = (6, 3);
+        let mut state = 12_345_u64;
+        let mut noise = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f64 / (1u64 << 24) as f64
+        };
+        let labels: Vec<u32> = (0..n).map(|i| (i % classes) as u32).collect();
+        let membership: Vec<bool> = (0..models * n).map(|at| (at / n + at % n / 3).is_multiple_of(2)).collect();
+        let mut logits = vec![];
+        for (at, &member) in membership.iter().enumerate() {
+            for class in 0..classes {
+                let shift = if class as u32 == labels[at % n] { 1.0 + 2.0 * f64::from(u8::from(member)) } else { 0.0 };
+                logits.push((shift + 2.0 * noise()) as f32);
+            }
+        }
+        let manifest = Manifest::new(serde_json::json!({"method": "made up"}), 5, "none");
+        Signals::new(logits, [models, n, 1, classes], membership, labels, manifest).unwrap()
+    }
+
+    #[test]
+    fn the_statistics_agree_with_probabilities_and_do_not_saturate() {
+        let manifest = Manifest::new(serde_json::Value::Null, 0, "");
+        let logits = vec![1.0, 0.5, -1.0, 900.0, -900.0, 0.0];
+        let signals = Signals::new(logits, [1, 2, 1, 3], vec![true, false], vec![1, 0], manifest).unwrap();
+        let p = 0.5f64.exp() / (1f64.exp() + 0.5f64.exp() + (-1f64).exp());
+        assert!((signals.phi(0).unwrap()[0] - (p / (1.0 - p)).ln()).abs() < 1e-14);
+        assert!((signals.loss(0).unwrap()[0] + p.ln()).abs() < 1e-14);
+        assert_eq!(signals.hinge(0).unwrap(), [-0.5, 900.0]);
+        assert_eq!(signals.phi(0).unwrap()[1], 900.0);
+        assert!(signals.phi(1).is_err());
+    }
+
+    #[test]
+    fn broken_signals_are_refused_with_their_place() {
+        let manifest = Manifest::new(serde_json::Value::Null, 0, "");
+        let make = |logits: Vec<f32>, labels: Vec<u32>| Signals::new(logits, [2, 2, 1, 2], vec![false; 4], labels, manifest.clone());
+        assert!(make(vec![0.0; 8], vec![0, 1]).is_ok());
+        assert!(make(vec![0.0; 7], vec![0, 1]).is_err());
+        assert!(make(vec![0.0; 8], vec![0, 2]).unwrap_err().to_string().contains("record 1"));
+        let mut logits = vec![0.0; 8];
+        logits[7] = f32::NAN;
+        assert!(make(logits, vec![0, 1]).unwrap_err().to_string().contains("model 1, record 1"));
+    }
+
+    #[test]
+    fn subset_and_keep_models_take_what_they_name() {
+        let signals = made_up(7).with_ids((10..17).collect()).unwrap().with_marked((0..7).map(|i| i > 4).collect()).unwrap();
+        let part = signals.subset(&signals.marked_records()).unwrap().keep_models(&[3, 0]).unwrap();
+        assert_eq!((part.models(), part.ids(), part.marked()), (2, &[15, 16][..], &[true, true][..]));
+        assert_eq!(part.phi(0).unwrap(), signals.phi(3).unwrap()[5..]);
+        assert_eq!(part.members_of(1).unwrap(), &signals.members_of(0).unwrap()[5..]);
+        assert!(signals.subset(&[7]).is_err() && signals.keep_models(&[]).is_err());
+    }
+}

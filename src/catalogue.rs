@@ -1,0 +1,125 @@
+//! What the library has: every condenser, initialisation, attack, data set and device with its defaults and source.
+
+use crate::attack::{LikelihoodRatio, LossThreshold};
+use crate::condense::{DistributionMatching, Herding, RandomSubset};
+use crate::display::{Figure, Show, Table, show_inline};
+use crate::{Device, condense::Init};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// One member of the library.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `condenser`, `initialisation`, `attack`, `dataset` or `device`.
+    pub kind: String,
+    /// The name in the code.
+    pub name: String,
+    /// What papers call it.
+    pub aliases: Vec<String>,
+    /// The source: an arXiv id, a venue, or a licence and origin for data.
+    pub reference: String,
+    /// Its parameters as `new` sets them.
+    pub defaults: Value,
+    /// `ready`, or what is missing in this build.
+    pub status: String,
+}
+
+/// All members of the library, as a table in a notebook.
+///
+/// # Example
+/// ```
+/// let all = freelunch::catalogue::catalogue();
+/// assert!(all.entries().iter().any(|entry| entry.aliases.contains(&"LiRA".to_string())));
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Catalogue {
+    entries: Vec<Entry>,
+}
+
+/// Lists every member of the library.
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    let mut entries = vec![
+        entry("condenser", "DistributionMatching", &["DM"], "arXiv 2110.04181", json!(DistributionMatching::new(10))),
+        entry("condenser", "Herding", &[], "Welling, ICML 2009; arXiv 1611.07725", json!(Herding::new(10))),
+        entry("condenser", "RandomSubset", &["random real"], "baseline", json!(RandomSubset::new(10))),
+        entry("initialisation", "Init::Noise", &["noise"], "arXiv 2006.05929", json!(Init::Noise)),
+        entry("initialisation", "Init::Real", &["real"], "arXiv 2110.04181", json!(Init::Real)),
+        entry("attack", "LossThreshold", &["Yeom"], "arXiv 1709.01604", json!(LossThreshold::default())),
+        entry("attack", "LikelihoodRatio", &["LiRA"], "arXiv 2112.03570", json!(LikelihoodRatio::default())),
+    ];
+    let data = |name: &str, aliases: &[&str], reference: &str, train: usize, test: usize, shape: Value| {
+        entry("dataset", name, aliases, reference, json!({ "train": train, "test": test, "shape": shape }))
+    };
+    entries.extend([
+        data("Dataset::fashion_mini", &["Fashion-MNIST mini"], "arXiv 1708.07747; MIT; bundled", 5_000, 1_000, json!([1, 28, 28])),
+        data("Dataset::digits", &["optdigits"], "UCI; CC BY 4.0; bundled", 3_823, 1_797, json!([1, 8, 8])),
+        data("Dataset::adult", &["Census Income"], "UCI; CC BY 4.0; bundled", 32_561, 16_281, json!("14 columns")),
+        data("Dataset::breast_cancer", &["WDBC"], "UCI; CC BY 4.0; bundled", 427, 142, json!("30 columns")),
+        data("Dataset::mnist", &["MNIST"], "LeCun et al. 1998; fetched", 60_000, 10_000, json!([1, 28, 28])),
+        data("Dataset::fashion_mnist", &["Fashion-MNIST"], "arXiv 1708.07747; fetched", 60_000, 10_000, json!([1, 28, 28])),
+        data("Dataset::cifar10", &["CIFAR-10"], "Krizhevsky 2009; fetched", 50_000, 10_000, json!([3, 32, 32])),
+    ]);
+    for kind in Device::kinds() {
+        let feature = kind.feature;
+        let status = if kind.compiled { "ready".into() } else { format!("not compiled in: needs the feature `{feature}`") };
+        let defaults = json!({ "feature": feature });
+        entries.push(Entry { status, ..entry("device", &format!("Device::{}", kind.name), &[], "burn 0.22", defaults) });
+    }
+    Catalogue { entries }
+}
+
+fn entry(kind: &str, name: &str, aliases: &[&str], reference: &str, defaults: Value) -> Entry {
+    Entry {
+        kind: kind.into(),
+        name: name.into(),
+        aliases: aliases.iter().map(ToString::to_string).collect(),
+        reference: reference.into(),
+        defaults,
+        status: "ready".into(),
+    }
+}
+
+impl Catalogue {
+    /// The members.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The members as JSON: an array of objects with `kind`, `name`, `aliases`, `reference`, `defaults` and `status`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(&self.entries).unwrap_or_default()
+    }
+
+    /// The members as a Markdown table: what the README shows.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut lines = vec!["| kind | name | also called | source |".to_string(), "|---|---|---|---|".to_string()];
+        for e in &self.entries {
+            lines.push(format!("| {} | `{}` | {} | {} |", e.kind, e.name, e.aliases.join(", "), e.reference));
+        }
+        lines.join("\n")
+    }
+}
+
+impl std::fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Catalogue({} entries)", self.entries.len())
+    }
+}
+
+impl Show for Catalogue {
+    fn figure(&self) -> Figure {
+        let mut table = Table::new(["kind", "name", "also called", "source", "defaults", "status"]);
+        for e in &self.entries {
+            let row = [&e.kind, &e.name, &e.aliases.join(", "), &e.reference, &e.defaults.to_string(), &e.status];
+            table = table.row(row.map(String::clone));
+        }
+        table.figure()
+    }
+}
+
+show_inline!(Catalogue);

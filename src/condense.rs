@@ -1,0 +1,55 @@
+//! Condensation: a small synthetic set that trains almost as well as the real one, and the baselines it must beat.
+//!
+//! No method here is private: all carry [`Event::NonPrivate`](crate::privacy::Event::NonPrivate). How much they leak is measured,
+//! not assumed.
+
+pub mod distribution_matching;
+pub mod herding;
+pub mod init;
+pub mod random_subset;
+
+pub use distribution_matching::DistributionMatching;
+pub use herding::Herding;
+pub use init::Init;
+pub use random_subset::RandomSubset;
+
+use crate::data::Origin;
+use crate::privacy::Event;
+use crate::synthesize::Synthesize;
+use crate::{Dataset, Lab, Result};
+use std::time::Instant;
+
+/// One small instance of every condenser: what the catalogue lists and the contract tests run.
+#[must_use]
+pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
+    vec![
+        Box::new(DistributionMatching::new(per_class)),
+        Box::new(Herding::new(per_class)),
+        Box::new(RandomSubset::new(per_class)),
+    ]
+}
+
+/// The real records at `positions` as a condensed set of `method`.
+fn selected(method: &dyn Synthesize, real: &Dataset, positions: &[usize], lab: &Lab, start: Instant) -> Result<Dataset> {
+    let chosen = real.subset(positions)?;
+    let started_from = positions.iter().map(|&i| Some(i)).collect();
+    real.synthetic(chosen.x().to_vec(), chosen.labels().to_vec(), origin(method, lab, vec![], started_from, start))
+}
+
+fn origin(
+    method: &dyn Synthesize,
+    lab: &Lab,
+    trace: Vec<(usize, f64)>,
+    started_from: Vec<Option<usize>>,
+    start: Instant,
+) -> Origin {
+    Origin {
+        method: method.name(),
+        config: method.config(),
+        seed: lab.seed_value(),
+        event: Event::NonPrivate,
+        trace,
+        started_from,
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}

@@ -1,0 +1,269 @@
+//! Images class by class: one labelled row per class, every pixel a sharp square.
+
+use super::font::{self, Weight};
+use super::number::count;
+use super::pen::{Anchor, Drawing, FAINT, Lettering, Pen, Picture, enlarged};
+use super::{Figure, Show, show_inline};
+use crate::{Dataset, Error, Result};
+use image::{Rgb, RgbImage};
+use plotters::backend::DrawingBackend;
+use std::fmt;
+
+/// Rows of images with labels, enlarged without smoothing.
+///
+/// # Example
+/// ```
+/// use freelunch::display::{ImageGrid, Show};
+/// let checkers = vec![vec![0.0, 1.0, 1.0, 0.0]; 5];
+/// let grid = ImageGrid::new(vec![("checkers".to_string(), checkers)], [1, 2, 2]).titled("A test image");
+/// assert!(grid.figure().to_html().contains("image-rendering:pixelated"));
+/// ```
+#[derive(Clone)]
+pub struct ImageGrid {
+    rows: Vec<(String, Vec<Vec<f32>>)>,
+    shape: [usize; 3],
+    columns: Vec<String>,
+    title: String,
+    caption: String,
+    room: u32,
+}
+
+impl ImageGrid {
+    /// Letters of the labels, in pixels.
+    const FONT: f64 = 12.0;
+    /// White space between images.
+    const GAP: u32 = 2;
+    /// Free space around the grid.
+    const MARGIN: u32 = 8;
+    /// Rows of one picture; the caption says when a set has more classes.
+    const MOST_ROWS: usize = 20;
+
+    /// A row for each label with its images: values 0..1 (others are clipped), row-major `[c, h, w]` with one or three
+    /// channels. Rows may be of different length.
+    #[must_use]
+    pub fn new(rows: Vec<(String, Vec<Vec<f32>>)>, shape: [usize; 3]) -> Self {
+        Self { rows, shape, columns: vec![], title: String::new(), caption: String::new(), room: 950 }
+    }
+
+    /// The first `per_class` images of every class, of at most 20 classes.
+    #[must_use]
+    pub fn from_dataset(data: &Dataset, per_class: usize) -> Self {
+        let mut rows: Vec<(String, Vec<Vec<f32>>)> = data.class_names().iter().map(|name| (name.clone(), vec![])).collect();
+        rows.truncate(Self::MOST_ROWS);
+        for (i, &label) in data.labels().iter().enumerate() {
+            match rows.get_mut(label as usize) {
+                Some((_, images)) if images.len() < per_class => images.push(data.record(i).to_vec()),
+                _ => {}
+            }
+        }
+        Self::new(rows, data.shape())
+    }
+
+    /// Text above each column, such as "real" and "nearest".
+    #[must_use]
+    pub fn column_captions(mut self, captions: &[&str]) -> Self {
+        self.columns = captions.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// A title above the grid.
+    #[must_use]
+    pub fn titled(mut self, title: &str) -> Self {
+        self.title = title.to_string();
+        self
+    }
+
+    /// What a reader must know: n, seed, how the images were made.
+    #[must_use]
+    pub fn captioned(mut self, caption: &str) -> Self {
+        self.caption = caption.to_string();
+        self
+    }
+
+    /// The width in pixels that the grid should not exceed (950 unless told); images are never smaller than they are.
+    #[must_use]
+    pub fn at_most(mut self, width: u32) -> Self {
+        self.room = width;
+        self
+    }
+
+    /// The grid in words, for those who cannot see it.
+    pub(super) fn in_words(&self) -> String {
+        let [c, h, w] = self.shape;
+        let colours = if c == 3 { "colour" } else { "grey" };
+        let images: usize = self.rows.iter().map(|(_, images)| images.len()).sum();
+        let labels: Vec<&str> = self.rows.iter().map(|(label, _)| label.as_str()).filter(|label| !label.is_empty()).collect();
+        let rows = if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
+        format!("{} {colours} images of {h} x {w} pixels in {} rows{rows}", count(images), self.rows.len())
+    }
+
+    fn across(&self) -> usize {
+        self.rows.iter().map(|(_, images)| images.len()).max().unwrap_or(0)
+    }
+
+    /// Side of the square that shows one pixel, and the width of the labels.
+    fn zoom(&self) -> Result<(u32, u32)> {
+        let [c, h, w] = self.shape;
+        let images = self.across();
+        if !matches!(c, 1 | 3) || h == 0 || w == 0 || images == 0 {
+            let what = format!("image grid of {images} columns, shape {:?}", self.shape);
+            return Err(Error::config(what, "expected at least one image of shape [1, h, w] or [3, h, w]"));
+        }
+        if let Some(wrong) = self.rows.iter().flat_map(|(_, images)| images).find(|image| image.len() != c * h * w) {
+            return Err(Error::config(
+                format!("an image of {} values for shape {:?}", wrong.len(), self.shape),
+                "expected c * h * w values",
+            ));
+        }
+        let mut labels = 0.0f64;
+        for (label, _) in &self.rows {
+            labels = labels.max(font::width(&Self::short(label)?, Self::FONT, Weight::Regular)?);
+        }
+        let labels = if labels > 0.0 { labels.ceil() as u32 + 8 } else { 0 };
+        let taken = labels + 2 * Self::MARGIN + (images as u32 - 1) * Self::GAP;
+        let fitting = self.room.saturating_sub(taken) / (images * w) as u32;
+        // Small images stay small enough for ten rows on a screen: 28 pixels about fourfold, 8 pixels eightfold.
+        let readable = (112 / h.max(w) as u32).min(8);
+        Ok((fitting.min(readable).max(1), labels))
+    }
+
+    fn short(label: &str) -> Result<String> {
+        font::cut(label, Self::FONT, Weight::Regular, 150.0)
+    }
+
+    fn header(&self) -> u32 {
+        if self.columns.iter().any(|caption| !caption.is_empty()) { 20 } else { 0 }
+    }
+
+    /// Where image `(row, column)` begins within the grid.
+    fn place(&self, row: usize, column: usize, zoom: u32) -> (u32, u32) {
+        let [_, h, w] = self.shape;
+        (column as u32 * (w as u32 * zoom + Self::GAP), row as u32 * (h as u32 * zoom + Self::GAP))
+    }
+
+    /// All images, each pixel a square of `zoom` x `zoom`.
+    fn mosaic(&self, zoom: u32) -> RgbImage {
+        let [_, h, w] = self.shape;
+        let (across, down) = self.place(self.rows.len(), self.across(), zoom);
+        let mut mosaic = RgbImage::from_pixel(across - Self::GAP, down - Self::GAP, Rgb([255; 3]));
+        for (i, (_, images)) in self.rows.iter().enumerate() {
+            for (j, image) in images.iter().enumerate() {
+                let pixels = RgbImage::from_fn(w as u32, h as u32, |x, y| self.color(image, y as usize, x as usize));
+                let (x, y) = self.place(i, j, zoom);
+                image::imageops::replace(&mut mosaic, &enlarged(&pixels, zoom), i64::from(x), i64::from(y));
+            }
+        }
+        mosaic
+    }
+
+    fn color(&self, image: &[f32], y: usize, x: usize) -> Rgb<u8> {
+        let [c, h, w] = self.shape;
+        // A NaN becomes 0 in the cast.
+        let channel = |k: usize| (image.get((k * h + y) * w + x).copied().unwrap_or(0.0).clamp(0.0, 1.0) * 255.0).round() as u8;
+        if c == 3 { Rgb([channel(0), channel(1), channel(2)]) } else { Rgb([channel(0); 3]) }
+    }
+}
+
+impl Drawing for ImageGrid {
+    fn extent(&self) -> Result<(u32, u32)> {
+        let (zoom, labels) = self.zoom()?;
+        let (across, down) = self.place(self.rows.len(), self.across(), zoom);
+        Ok((labels + across - Self::GAP + 2 * Self::MARGIN, self.header() + down - Self::GAP + 2 * Self::MARGIN))
+    }
+
+    fn draw<DB: DrawingBackend>(&self, pen: &Pen<DB>) -> Result<()> {
+        let [_, h, w] = self.shape;
+        let (zoom, labels) = self.zoom()?;
+        let (left, top) = (f64::from(Self::MARGIN + labels), f64::from(Self::MARGIN + self.header()));
+        let look = Lettering::new(Self::FONT);
+        for (i, (label, _)) in self.rows.iter().enumerate() {
+            let middle = top + f64::from(self.place(i, 0, zoom).1) + f64::from(h as u32 * zoom) / 2.0;
+            pen.text((left - 8.0, middle + 0.36 * Self::FONT), &Self::short(label)?, look.anchored(Anchor::Right))?;
+        }
+        let small = Lettering::new(0.9 * Self::FONT).anchored(Anchor::Middle).colored(FAINT);
+        let width = f64::from(w as u32 * zoom);
+        for (j, caption) in self.columns.iter().take(self.across()).enumerate() {
+            let caption = font::cut(caption, small.size, small.weight, width)?;
+            pen.text((left + f64::from(self.place(0, j, zoom).0) + width / 2.0, top - 7.0), &caption, small)?;
+        }
+        Ok(())
+    }
+
+    fn pictures(&self) -> Result<Vec<Picture>> {
+        let (zoom, labels) = self.zoom()?;
+        Ok(vec![Picture { at: (Self::MARGIN + labels, Self::MARGIN + self.header()), pixels: self.mosaic(zoom) }])
+    }
+}
+
+impl Show for ImageGrid {
+    fn figure(&self) -> Figure {
+        Figure::of_grid(self.clone()).titled(&self.title).captioned(&self.caption)
+    }
+}
+
+impl fmt::Debug for ImageGrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ImageGrid({:?}, {})", self.title, self.in_words())
+    }
+}
+
+show_inline!(ImageGrid);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::display::pen::{Resolution, raster};
+
+    fn grid() -> ImageGrid {
+        let image = vec![0.0, 0.25, 0.5, 2.0];
+        ImageGrid::new(vec![("first".into(), vec![image.clone(), image.clone()]), ("second".into(), vec![image])], [1, 2, 2])
+    }
+
+    #[test]
+    fn a_pixel_becomes_an_exact_block() {
+        let grid = grid();
+        let (zoom, labels) = grid.zoom().unwrap();
+        assert_eq!(zoom, 8);
+        let image = raster(&grid, Resolution::Screen).unwrap();
+        let (left, top) = (ImageGrid::MARGIN + labels, ImageGrid::MARGIN);
+        for y in 0..2 * zoom {
+            for x in 0..2 * zoom {
+                let expected = [[0, 64], [128, 255]][(y / zoom) as usize][(x / zoom) as usize];
+                assert_eq!(image.get_pixel(left + x, top + y).0, [expected; 3], "at {x}, {y}");
+            }
+        }
+        assert_eq!(image.dimensions(), grid.extent().unwrap());
+    }
+
+    #[test]
+    fn a_grid_fits_into_its_room() {
+        let rows: Vec<_> = (0..10).map(|i| (format!("class {i}"), vec![vec![0.5; 784]; 10])).collect();
+        let (width, height) = ImageGrid::new(rows.clone(), [1, 28, 28]).extent().unwrap();
+        assert!(width <= 950 && width > 850 && height < 900, "{width} x {height}");
+        assert!(ImageGrid::new(rows, [1, 28, 28]).at_most(460).extent().unwrap().0 <= 460);
+    }
+
+    #[test]
+    fn colours_are_planes() {
+        let grid = ImageGrid::new(vec![(String::new(), vec![vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0]])], [3, 1, 2]);
+        assert_eq!(grid.mosaic(1).get_pixel(0, 0).0, [255, 0, 0]);
+        assert_eq!(grid.mosaic(1).get_pixel(1, 0).0, [0, 255, 0]);
+    }
+
+    #[test]
+    fn impossible_grids_are_named() {
+        let error = ImageGrid::new(vec![], [1, 2, 2]).extent().unwrap_err().to_string();
+        assert!(error.contains("0 columns"), "{error}");
+        let error = ImageGrid::new(vec![("a".into(), vec![vec![0.0; 3]])], [1, 2, 2]).extent().unwrap_err().to_string();
+        assert!(error.contains("3 values"), "{error}");
+        assert!(ImageGrid::new(vec![("a".into(), vec![vec![0.0; 8]])], [2, 2, 2]).extent().is_err());
+    }
+
+    #[test]
+    fn html_has_alt_text_and_the_same_bytes_each_time() {
+        let html = grid().titled("<Grid>").figure().to_html();
+        assert!(html.contains("alt=\"3 grey images of 2 x 2 pixels in 2 rows: first, second\"") && html.contains("&lt;Grid&gt;"));
+        assert_eq!(html, grid().titled("<Grid>").figure().to_html());
+        assert!(!html.contains("<script"));
+    }
+}

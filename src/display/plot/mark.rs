@@ -1,0 +1,83 @@
+//! What a diagram holds: its curves, points, bars and reference lines, also in words.
+
+use crate::display::number::significant;
+
+/// One thing drawn on two axes.
+#[derive(Clone)]
+pub(super) enum Mark {
+    Line { name: String, points: Vec<(f64, f64)> },
+    Band { name: String, edges: Vec<(f64, f64, f64)> },
+    Points { name: String, points: Vec<(f64, f64)> },
+    ErrorBars { name: String, points: Vec<(f64, f64, f64, f64)> },
+    Diagonal,
+    Horizontal { at: f64, label: String },
+    Vertical { at: f64, label: String },
+}
+
+/// One bar with its interval.
+#[derive(Clone)]
+pub(super) struct Bar {
+    pub(super) label: String,
+    pub(super) value: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Mark {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Line { name, .. } | Self::Band { name, .. } | Self::Points { name, .. } | Self::ErrorBars { name, .. } => Some(name),
+            Self::Diagonal | Self::Horizontal { .. } | Self::Vertical { .. } => None,
+        }
+    }
+
+    pub(super) fn xs(&self) -> Vec<f64> {
+        match self {
+            Self::Line { points, .. } | Self::Points { points, .. } => points.iter().map(|p| p.0).collect(),
+            Self::Band { edges, .. } => edges.iter().map(|e| e.0).collect(),
+            Self::ErrorBars { points, .. } => points.iter().map(|p| p.0).collect(),
+            Self::Vertical { at, .. } => vec![*at],
+            Self::Diagonal | Self::Horizontal { .. } => vec![],
+        }
+    }
+
+    pub(super) fn ys(&self) -> Vec<f64> {
+        match self {
+            Self::Line { points, .. } | Self::Points { points, .. } => points.iter().map(|p| p.1).collect(),
+            Self::Band { edges, .. } => edges.iter().flat_map(|e| [e.1, e.2]).collect(),
+            Self::ErrorBars { points, .. } => points.iter().flat_map(|p| [p.1, p.2, p.3]).collect(),
+            Self::Horizontal { at, .. } => vec![*at],
+            Self::Diagonal | Self::Vertical { .. } => vec![],
+        }
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        let reaching = |points: &[(f64, f64)]| match (points.first(), points.last()) {
+            (Some(a), Some(b)) => {
+                let number = |v: f64| significant(v, 3);
+                format!("from ({}, {}) to ({}, {})", number(a.0), number(a.1), number(b.0), number(b.1))
+            }
+            _ => "without points".to_string(),
+        };
+        match self {
+            Self::Line { name, points } => format!("line {name} {}", reaching(points)),
+            Self::Band { name, .. } => format!("interval around {name}"),
+            Self::Points { name, points } => format!("{} points {name}", points.len()),
+            Self::ErrorBars { name, points } => format!("{} points with intervals {name}", points.len()),
+            Self::Diagonal => "the diagonal".to_string(),
+            Self::Horizontal { at, label } => format!("horizontal line at {} {label}", significant(*at, 3)),
+            Self::Vertical { at, label } => format!("vertical line at {} {label}", significant(*at, 3)),
+        }
+    }
+}
+
+impl Bar {
+    pub(super) fn in_words(&self) -> String {
+        let [value, low, high] = [self.value, self.low, self.high].map(|v| significant(v, 3));
+        if self.has_interval() { format!("{} {value} [{low}, {high}]", self.label) } else { format!("{} {value}", self.label) }
+    }
+
+    pub(super) fn has_interval(&self) -> bool {
+        self.low.is_finite() && self.high.is_finite() && self.low < self.high
+    }
+}

@@ -1,0 +1,150 @@
+//! One value of a table.
+
+use crate::display::number::significant;
+use std::fmt;
+
+/// A value of a table; made from numbers and text with `Cell::from`.
+///
+/// # Example
+/// ```
+/// use freelunch::display::Cell;
+/// assert_eq!(Cell::from(0.123456).to_string(), "0.1235");
+/// assert_eq!(Cell::from(None::<f64>).to_string(), "");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Nothing.
+    Missing,
+    /// A whole number, shown with all its digits.
+    Whole(i64),
+    /// A number, shown with four significant digits.
+    Number(f64),
+    /// Text, cut after 30 characters.
+    Text(String),
+}
+
+impl Cell {
+    const LONGEST: usize = 30;
+
+    /// Whether it stands on the right: a number, or text made of numbers such as `0.51 [0.48, 0.54]`.
+    pub(super) fn is_number(&self) -> bool {
+        match self {
+            Self::Missing | Self::Whole(_) | Self::Number(_) => true,
+            Self::Text(text) => {
+                let mut inked = text.chars().filter(|c| !c.is_whitespace()).peekable();
+                inked.peek().is_some_and(|c| "0123456789.+-−±∞<≤≥".contains(*c))
+                    && inked.all(|c| "0123456789.,+-−±[]()∞%e<≤≥–·×".contains(c))
+            }
+        }
+    }
+
+    /// Text on one line, cut with an ellipsis after 30 characters.
+    pub(super) fn shortened(text: &str) -> String {
+        let flat: String = text.chars().take(Self::LONGEST + 1).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if flat.chars().count() <= Self::LONGEST {
+            return flat;
+        }
+        flat.chars().take(Self::LONGEST).chain(['…']).collect()
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => Ok(()),
+            Self::Whole(value) => write!(f, "{value}"),
+            Self::Number(value) => write!(f, "{}", significant(*value, 4)),
+            Self::Text(text) => write!(f, "{}", Self::shortened(text)),
+        }
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<f32> for Cell {
+    fn from(value: f32) -> Self {
+        Self::Number(f64::from(value))
+    }
+}
+
+impl From<i32> for Cell {
+    fn from(value: i32) -> Self {
+        Self::Whole(i64::from(value))
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(value: i64) -> Self {
+        Self::Whole(value)
+    }
+}
+
+impl From<u32> for Cell {
+    fn from(value: u32) -> Self {
+        Self::Whole(i64::from(value))
+    }
+}
+
+impl From<u64> for Cell {
+    fn from(value: u64) -> Self {
+        i64::try_from(value).map_or_else(|_| Self::Text(value.to_string()), Self::Whole)
+    }
+}
+
+impl From<usize> for Cell {
+    fn from(value: usize) -> Self {
+        Self::from(value as u64)
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(value: bool) -> Self {
+        Self::Text(value.to_string())
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_string())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Missing, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_after_thirty_characters() {
+        assert_eq!(Cell::from("x".repeat(30)).to_string(), "x".repeat(30));
+        assert_eq!(Cell::from("é".repeat(31)).to_string(), "é".repeat(30) + "…");
+        assert_eq!(Cell::from("a\nb").to_string(), "a b");
+    }
+
+    #[test]
+    fn intervals_count_as_numbers() {
+        assert!(Cell::from("0.51 [0.48, 0.54]").is_number() && Cell::from("0.9 ± 0.1").is_number() && Cell::from("≤ 0.01").is_number());
+        assert!(!Cell::from("8x8").is_number() && !Cell::from("e").is_number() && !Cell::from("").is_number());
+    }
+
+    #[test]
+    fn numbers_beyond_i64_keep_their_digits() {
+        assert_eq!(Cell::from(u64::MAX).to_string(), u64::MAX.to_string());
+        assert!(Cell::from(u64::MAX).is_number());
+    }
+}

@@ -1,0 +1,185 @@
+//! The laboratory: device, seed, time budget and progress, passed by reference to everything that computes.
+
+use crate::{Device, Error, Result};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::{Duration, Instant};
+
+/// Where and how experiments run. Plain data: two labs with the same fields give the same results.
+///
+/// # Example
+/// ```
+/// use freelunch::Lab;
+/// let lab = Lab::new()?.seed(7).quiet();
+/// assert_eq!(lab.seed_value(), 7);
+/// # Ok::<(), freelunch::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lab {
+    device: Device,
+    seed: u64,
+    budget_s: Option<f64>,
+    quiet: bool,
+}
+
+impl Lab {
+    /// A lab on the best device that is compiled in (or the one named by `FREELUNCH_DEVICE`), with seed 0.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when that device's backend is not compiled in.
+    pub fn new() -> Result<Self> {
+        Self::on(Device::best()?)
+    }
+
+    /// A lab on a given device, with seed 0.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device's backend is not compiled in.
+    pub fn on(device: Device) -> Result<Self> {
+        device.check()?;
+        Ok(Self { device, seed: 0, budget_s: None, quiet: false })
+    }
+
+    /// The same lab with another seed. All randomness of an experiment follows from it.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The same lab with a time budget in seconds: long runs stop after it with the best they have.
+    ///
+    /// # Errors
+    /// [`Error::Config`] unless `seconds` is positive.
+    pub fn budget_s(mut self, seconds: f64) -> Result<Self> {
+        if seconds.is_nan() || seconds <= 0.0 {
+            return Err(Error::config(format!("budget_s is {seconds}"), "expected a positive number of seconds"));
+        }
+        self.budget_s = Some(seconds);
+        Ok(self)
+    }
+
+    /// The same lab without progress lines.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed_value(&self) -> u64 {
+        self.seed
+    }
+
+    /// The moment after which a run that starts now must stop, if there is a budget.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.budget_s.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)))
+    }
+
+    /// A reproducible stream of random numbers: the same (seed, label, index) gives the same numbers on every machine.
+    #[must_use]
+    pub fn rng(&self, label: &str, index: u64) -> Rng {
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_le_bytes());
+        hash.update(index.to_le_bytes());
+        hash.update(label.as_bytes());
+        Rng::from_seed(hash.finalize().into())
+    }
+
+    /// A lab for a part of the work whose randomness must not depend on that of other parts.
+    #[must_use]
+    pub fn child(&self, label: &str, index: u64) -> Self {
+        use rand::Rng as _;
+        Self { seed: self.rng(label, index).next_u64(), ..self.clone() }
+    }
+
+    /// Progress of a piece of work with `total` steps; prints at most one whole line a second.
+    #[must_use]
+    pub fn progress(&self, what: &str, total: usize) -> Progress {
+        let now = Instant::now();
+        Progress { what: what.to_string(), total: total.max(1), start: now, last: None, quiet: self.quiet }
+    }
+
+    pub(crate) fn open(&self) -> Result<burn::tensor::Device> {
+        self.device.open()
+    }
+}
+
+/// The generator behind [`Lab::rng`]: ChaCha with 8 rounds, the same numbers on every platform.
+pub type Rng = ChaCha8Rng;
+
+/// Whole progress lines with an estimate of the time left.
+#[derive(Debug)]
+pub struct Progress {
+    what: String,
+    total: usize,
+    start: Instant,
+    last: Option<Instant>,
+    quiet: bool,
+}
+
+impl Progress {
+    const FIRST_LINE_AFTER: Duration = Duration::from_secs(2);
+    const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+    /// Says that `done` steps are finished; `note` adds a current value, such as the loss.
+    pub fn step(&mut self, done: usize, note: &str) {
+        let elapsed = self.start.elapsed();
+        let due = match self.last {
+            None => elapsed >= Self::FIRST_LINE_AFTER,
+            Some(last) => last.elapsed() >= Self::BETWEEN_LINES,
+        };
+        if self.quiet || !due || done == 0 {
+            return;
+        }
+        self.last = Some(Instant::now());
+        println!("{}", self.line(done, elapsed, note));
+    }
+
+    fn line(&self, done: usize, elapsed: Duration, note: &str) -> String {
+        let left = elapsed.as_secs_f64() * self.total.saturating_sub(done) as f64 / done as f64;
+        let percent = 100 * done / self.total;
+        let gap = if note.is_empty() { "" } else { ", " };
+        format!("{}: {done}/{} ({percent} %), {:.0} s, about {left:.0} s left{gap}{note}", self.what, self.total, elapsed.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng as _;
+
+    #[test]
+    fn streams_depend_on_seed_label_and_index_only() {
+        let lab = Lab::on(Device::Cpu).unwrap().seed(3);
+        let first = lab.rng("a", 0).next_u64();
+        assert_eq!(first, lab.clone().quiet().rng("a", 0).next_u64());
+        assert_ne!(first, lab.rng("a", 1).next_u64());
+        assert_ne!(first, lab.rng("b", 0).next_u64());
+        assert_ne!(first, lab.clone().seed(4).rng("a", 0).next_u64());
+    }
+
+    #[test]
+    fn progress_lines_estimate_the_time_left() {
+        let progress = Lab::on(Device::Cpu).unwrap().progress("fit", 10);
+        assert_eq!(progress.line(4, Duration::from_secs(8), "loss 0.5"), "fit: 4/10 (40 %), 8 s, about 12 s left, loss 0.5");
+    }
+
+    #[test]
+    fn a_budget_must_be_positive() {
+        let lab = Lab::on(Device::Cpu).unwrap();
+        assert!(lab.clone().budget_s(0.0).is_err());
+        assert!(lab.clone().budget_s(f64::NAN).is_err());
+        assert!(lab.budget_s(1.0).unwrap().deadline().is_some());
+    }
+}

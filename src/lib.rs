@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+pub mod attack;
+pub mod catalogue;
+pub mod condense;
+pub mod data;
+pub mod device;
+pub mod display;
+pub mod error;
+pub mod lab;
+pub mod nn;
+pub mod prelude;
+pub mod privacy;
+pub mod report;
+pub mod roc;
+pub mod stats;
+pub mod synthesize;
+pub mod train;
+
+pub use data::Dataset;
+pub use device::Device;
+pub use error::{Error, Result};
+pub use lab::Lab;
+
+pub use burn;
+pub use plotters;
+pub use polars;

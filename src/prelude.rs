@@ -1,0 +1,14 @@
+//! Everything a notebook needs: `use freelunch::prelude::*;`.
+
+pub use crate::attack::{Attack, Game, LikelihoodRatio, LossThreshold, Pipeline, Signals};
+pub use crate::catalogue::catalogue;
+pub use crate::condense::{DistributionMatching, Herding, Init, RandomSubset};
+pub use crate::data::{Dataset, Membership, Split};
+pub use crate::display::{Figure, ImageGrid, Plot, Show, Table, TableDisplay};
+pub use crate::nn::{Arch, Optimizer};
+pub use crate::privacy::Event;
+pub use crate::report::Report;
+pub use crate::roc::Roc;
+pub use crate::synthesize::Synthesize;
+pub use crate::train::{Evaluation, Model, Schedule, Train};
+pub use crate::{Device, Error, Lab, Result};

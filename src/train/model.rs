@@ -1,0 +1,203 @@
+//! A trained network with everything needed to use it again.
+
+use super::{Evaluation, Train, chunk_of, evaluation};
+use crate::data::Normalization;
+use crate::device::guarded;
+use crate::display::{Figure, Plot, Show, show_inline};
+use crate::nn::{Net, to_host, to_tensor};
+use crate::privacy::Event;
+use crate::stats::Rate;
+use crate::{Dataset, Device, Error, Lab, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+/// What [`Train::fit`] returns: recipe, weights on the host, learning curve, privacy event.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Model {
+    train: Train,
+    shape: [usize; 3],
+    class_names: Vec<String>,
+    normalization: Normalization,
+    weights: Vec<Vec<f32>>,
+    history: Vec<Epoch>,
+    event: Event,
+    trained_on: String,
+    records: usize,
+    seed: u64,
+    device: Device,
+}
+
+/// One point of the learning curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// 1, 2, ..
+    pub epoch: usize,
+    /// Mean training loss of the epoch.
+    pub loss: f64,
+    /// Accuracy on the watched test set, 0..1, if there was one.
+    pub test_accuracy: Option<f64>,
+}
+
+impl Model {
+    pub(super) fn new(train: Train, data: &Dataset, net: &Net, history: Vec<Epoch>, lab: &Lab) -> Result<Self> {
+        Ok(Self {
+            train,
+            shape: data.shape(),
+            class_names: data.class_names().to_vec(),
+            normalization: data.normalization().clone(),
+            weights: net.host_weights()?,
+            history,
+            event: data.event(),
+            trained_on: data.name().to_string(),
+            records: data.len(),
+            seed: lab.seed_value(),
+            device: lab.device().clone(),
+        })
+    }
+
+    /// The recipe.
+    #[must_use]
+    pub fn train(&self) -> &Train {
+        &self.train
+    }
+
+    /// Loss and test accuracy epoch by epoch.
+    #[must_use]
+    pub fn history(&self) -> &[Epoch] {
+        &self.history
+    }
+
+    /// The privacy event of the data it was trained on.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        self.event
+    }
+
+    /// The parameter vectors, in layer order.
+    #[must_use]
+    pub fn weights(&self) -> &[Vec<f32>] {
+        &self.weights
+    }
+
+    /// The logits of every record, row-major `[n, classes]`. The records are normalised as the training set was.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when the records have another shape or number of classes, [`Error::Device`] when the device fails.
+    pub fn logits(&self, data: &Dataset) -> Result<Vec<f32>> {
+        if data.shape() != self.shape || data.classes() != self.class_names.len() {
+            let what = format!("records {:?} in {} classes", data.shape(), data.classes());
+            return Err(Error::mismatch(what, format!("the model was trained on {:?} in {}", self.shape, self.class_names.len())));
+        }
+        let data = data.clone().with_normalization(self.normalization.clone());
+        guarded(&self.device, || {
+            let layers = self.train.arch.layers(self.shape, self.class_names.len())?;
+            let net = Net::with_weights(layers, &self.weights, &self.device.open()?)?;
+            logits(&net, &data, &self.device)
+        })
+    }
+
+    /// Share of records whose largest logit is at their label, with a 95 % Clopper-Pearson interval over the records.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn accuracy(&self, data: &Dataset) -> Result<Rate> {
+        Ok(Rate::counted(evaluation::hits(&self.logits(data)?, data), data.len()))
+    }
+
+    /// Accuracy, accuracy per class, and the confusion matrix.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation> {
+        Ok(Evaluation::new(&self.logits(data)?, data))
+    }
+
+    /// Writes the weights as safetensors (`0`, `1`, .. in layer order) with everything else as JSON in the header.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let unwritable = |e: String| Error::io("write", path, std::io::Error::other(e), "check the folder and the free space");
+        let bytes: Vec<Vec<u8>> = self.weights.iter().map(|w| w.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        let mut views = vec![];
+        for (i, data) in bytes.iter().enumerate() {
+            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![data.len() / 4], data);
+            views.push((i.to_string(), view.map_err(|e| unwritable(e.to_string()))?));
+        }
+        let rest = Self { weights: vec![], ..self.clone() };
+        let json = serde_json::to_string(&rest).map_err(|e| unwritable(e.to_string()))?;
+        let header = HashMap::from([("freelunch_model".to_string(), json)]);
+        let file = safetensors::serialize(views, Some(header)).map_err(|e| unwritable(e.to_string()))?;
+        let partial = path.with_extension("partial");
+        std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| unwritable(e.to_string()))
+    }
+
+    /// Reads what [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, [`Error::Data`] when it is not a saved model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e, "check the path"))?;
+        let broken = |what: String| Error::data(path.display().to_string(), "header", what, "expected a file written by Model::save");
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let json = header.metadata().as_ref().and_then(|m| m.get("freelunch_model")).ok_or_else(|| broken("not a model".into()))?;
+        let mut model: Self = serde_json::from_str(json).map_err(|e| broken(e.to_string()))?;
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
+        let layers = model.train.arch.layers(model.shape, model.class_names.len())?;
+        for (i, len) in layers.iter().flat_map(crate::nn::Layer::parameters).enumerate() {
+            let view = tensors.tensor(&i.to_string()).map_err(|e| broken(e.to_string()))?;
+            let values: Vec<f32> =
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default())).collect();
+            if values.len() != len {
+                return Err(broken(format!("tensor {i} has {} values, the architecture needs {len}", values.len())));
+            }
+            model.weights.push(values);
+        }
+        Ok(model)
+    }
+}
+
+/// The logits of normalised records, row-major `[n, classes]`, in chunks on all cores.
+pub(super) fn logits(net: &Net, data: &Dataset, kind: &Device) -> Result<Vec<f32>> {
+    let x = data.normalized();
+    forward_rows(net, &x, data.shape(), kind)
+}
+
+/// The network's output for row-major records, one row per record.
+pub(crate) fn forward_rows(net: &Net, x: &[f32], [c, h, w]: [usize; 3], kind: &Device) -> Result<Vec<f32>> {
+    let device = kind.open()?;
+    let d = c * h * w;
+    let rows = chunk_of(kind).min(x.len() / d).max(1);
+    let parts: Result<Vec<Vec<f32>>> =
+        x.par_chunks(rows * d).map(|part| to_host(net.forward(to_tensor(part.to_vec(), [part.len() / d, c, h, w], &device)))).collect();
+    Ok(parts?.concat())
+}
+
+impl Show for Model {
+    fn figure(&self) -> Figure {
+        let loss: Vec<(f64, f64)> = self.history.iter().map(|e| (e.epoch as f64, e.loss)).collect();
+        let accuracy: Vec<(f64, f64)> =
+            self.history.iter().filter_map(|e| e.test_accuracy.map(|a| (e.epoch as f64, 100.0 * a))).collect();
+        let caption = format!("{}, {} records of {}, seed {}", self.train.arch.name(), self.records, self.trained_on, self.seed);
+        let loss = Plot::new("Learning curve").x_label("epoch").y_label("training loss").line("training loss", &loss).caption(&caption);
+        if accuracy.is_empty() {
+            return loss.figure();
+        }
+        let accuracy =
+            Plot::new("Test accuracy").x_label("epoch").y_label("accuracy (%)").line("test accuracy", &accuracy).caption(&caption);
+        Figure::row([loss.figure(), accuracy.figure()])
+    }
+}
+
+show_inline!(Model);
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Model({}, {} epochs on {} records of {})", self.train.arch.name(), self.history.len(), self.records, self.trained_on)
+    }
+}

@@ -1,0 +1,108 @@
+//! What every condenser owes its users, checked for all of them.
+
+use freelunch::condense::{self, DistributionMatching};
+use freelunch::prelude::*;
+
+fn lab(seed: u64) -> Lab {
+    Lab::on(Device::Cpu).unwrap().seed(seed).quiet()
+}
+
+/// Every condenser, small enough for a test.
+fn condensers() -> Vec<Box<dyn Synthesize>> {
+    let small = |init| DistributionMatching::new(2).with_arch(Arch::conv_net().with_width(4).with_depth(2)).with_steps(3).with_init(init);
+    let mut all = condense::condensers(2);
+    all.retain(|method| !format!("{method:?}").starts_with("DistributionMatching"));
+    all.push(Box::new(small(Init::Noise)));
+    all.push(Box::new(small(Init::Real)));
+    all
+}
+
+#[test]
+fn shape_classes_and_balance_are_kept() {
+    let real = Dataset::toy();
+    for method in condensers() {
+        let made = method.synthesize(&real, &lab(1)).unwrap();
+        assert_eq!(made.shape(), real.shape(), "{}", method.name());
+        assert_eq!(made.class_names(), real.class_names(), "{}", method.name());
+        assert_eq!(made.per_class(), vec![2; real.classes()], "{}", method.name());
+        assert_eq!(made.normalization(), real.normalization(), "{}", method.name());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_whatever_the_number_of_threads() {
+    let real = Dataset::toy();
+    for method in condensers() {
+        let on_threads = |threads: usize| {
+            let pool = freelunch_pool(threads);
+            pool.install(|| method.synthesize(&real, &lab(7)).unwrap().digest())
+        };
+        assert_eq!(on_threads(1), on_threads(2), "{}", method.name());
+        let other = method.synthesize(&real, &lab(8)).unwrap().digest();
+        assert!(format!("{method:?}").starts_with("Herding") || other != on_threads(1), "{}: another seed, the same set", method.name());
+    }
+}
+
+fn freelunch_pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+#[test]
+fn the_privacy_event_and_the_history_are_stated() {
+    let real = Dataset::toy();
+    for method in condensers() {
+        let made = method.synthesize(&real, &lab(1)).unwrap();
+        assert_eq!(made.event(), Event::NonPrivate, "{}", method.name());
+        assert_eq!(made.origin().method, method.name());
+        assert_eq!(made.origin().config, method.config());
+        assert_eq!(made.origin().seed, 1);
+        assert_eq!(made.origin().started_from.len(), made.len(), "{}", method.name());
+        for (i, from) in made.origin().started_from.iter().enumerate() {
+            if let Some(from) = from {
+                assert_eq!(real.labels()[*from], made.labels()[i], "{}: started from another class", method.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn too_few_records_and_zero_sizes_are_refused() {
+    for method in condense::condensers(1_000) {
+        let message = method.synthesize(&Dataset::toy(), &lab(1)).unwrap_err().to_string();
+        assert!(message.contains("1000 asked for"), "{}: {message}", method.name());
+    }
+    for method in condense::condensers(0) {
+        let message = method.synthesize(&Dataset::toy(), &lab(1)).unwrap_err().to_string();
+        assert!(message.contains("per_class is 0"), "{}: {message}", method.name());
+    }
+}
+
+#[test]
+fn condensed_sets_survive_serde_and_show_themselves() {
+    let real = Dataset::toy();
+    for method in condensers() {
+        let made = method.synthesize(&real, &lab(1)).unwrap();
+        let json = serde_json::to_string(&made).unwrap();
+        let back: Dataset = serde_json::from_str(&json).unwrap();
+        assert_eq!(back.digest(), made.digest(), "{}", method.name());
+        let bundle = made.bundle();
+        assert!(bundle.text.contains("toy") && bundle.html.contains("<img") && bundle.png.starts_with(b"\x89PNG"), "{}", method.name());
+        assert!(format!("{made:?}").len() < 120, "Debug is one short line");
+    }
+}
+
+#[test]
+fn tables_condense_too() {
+    let table = Dataset::toy_table();
+    let methods: Vec<Box<dyn Synthesize>> = vec![
+        Box::new(condense::RandomSubset::new(2)),
+        Box::new(condense::Herding::new(2)),
+        Box::new(DistributionMatching::new(2).with_arch(Arch::mlp()).with_steps(3).with_init(Init::Noise)),
+    ];
+    for method in methods {
+        let made = method.synthesize(&table, &lab(1)).unwrap();
+        assert_eq!(made.schema(), table.schema(), "{}", method.name());
+    }
+    let message = DistributionMatching::new(1).synthesize(&table, &lab(1)).unwrap_err().to_string();
+    assert!(message.contains("Arch::mlp()"), "{message}");
+}

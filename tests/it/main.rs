@@ -1,0 +1,6 @@
+//! The integration tests: one binary, one link.
+
+mod catalogue;
+mod contract;
+mod golden_lira;
+mod pipeline;
