@@ -45,6 +45,7 @@ class Rust:
     """The toolchain that builds library and cells."""
 
     cargo: str
+    version: str
     sysroot: Path
     target: Path
 
@@ -107,8 +108,9 @@ def find_rust() -> Rust:
         raise Stop("the kernel is not made for Windows; use WSL or a Linux machine.")
     os.environ["PATH"] = join_paths(os.environ["PATH"], str(Path(cargo).parent))
     metadata = ask([cargo, "metadata", "--no-deps", "--format-version", "1"], "cargo cannot read this project")
-    sysroot = ask(["rustc", "--print", "sysroot"], "the Rust compiler does not start")
-    return Rust(cargo, Path(sysroot.strip()), Path(json.loads(metadata)["target_directory"]))
+    sysroot = ask(["rustc", "--print", "sysroot"], "the Rust compiler does not start").strip()
+    version = ask(["rustc", "--version"], "the Rust compiler does not start").split()[1]
+    return Rust(cargo, version, Path(sysroot), Path(json.loads(metadata)["target_directory"]))
 
 
 def announce(rust: Rust) -> None:
@@ -205,7 +207,7 @@ def kernel_json(rust: Rust, evcxr: Path, home: Path) -> dict:
         "RUSTUP_TOOLCHAIN": str(rust.sysroot),
     }
     if not std_sources.installed(rust.sysroot):
-        folder = std_sources.from_docs(rust.sysroot, CACHE / f"std-{rust.sysroot.name}")
+        folder = std_sources.from_docs(rust.sysroot, CACHE / f"std-{rust.version}")
         if folder is None:
             say("kernel", "the component rust-src is missing: variables will need types. `rustup component add rust-src` adds it")
         else:
@@ -252,9 +254,11 @@ def evcxr_root() -> Path:
 
 def installed_evcxr() -> Path | None:
     """An evcxr_jupyter of the pinned version: ours, or one on the PATH."""
-    for candidate in [str(evcxr_root() / "bin/evcxr_jupyter"), shutil.which("evcxr_jupyter")]:
-        if candidate and EVCXR_VERSION in output_of([candidate, "--version"]):
-            return Path(candidate)
+    for candidate in [evcxr_root() / "bin/evcxr_jupyter", Path(shutil.which("evcxr_jupyter") or "")]:
+        # The program cannot tell its version; cargo's record of the installation can.
+        record = candidate.parent.parent / ".crates.toml"
+        if candidate.is_file() and record.is_file() and f'"evcxr_jupyter {EVCXR_VERSION} ' in record.read_text():
+            return candidate
     return None
 
 
@@ -273,13 +277,6 @@ def ask(command: list[str], problem: str) -> str:
     if result.returncode != 0:
         raise Stop(f"{problem}: `{' '.join(command)}` says\n{result.stderr.strip()}")
     return result.stdout
-
-
-def output_of(command: list[str]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return ""
 
 
 def works(command: list) -> bool:

@@ -22,11 +22,7 @@ use std::time::Instant;
 /// One small instance of every condenser: what the catalogue lists and the contract tests run.
 #[must_use]
 pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
-    vec![
-        Box::new(DistributionMatching::new(per_class)),
-        Box::new(Herding::new(per_class)),
-        Box::new(RandomSubset::new(per_class)),
-    ]
+    vec![Box::new(DistributionMatching::new(per_class)), Box::new(Herding::new(per_class)), Box::new(RandomSubset::new(per_class))]
 }
 
 /// The real records at `positions` as a condensed set of `method`.
@@ -36,13 +32,7 @@ fn selected(method: &dyn Synthesize, real: &Dataset, positions: &[usize], lab: &
     real.synthetic(chosen.x().to_vec(), chosen.labels().to_vec(), origin(method, lab, vec![], started_from, start))
 }
 
-fn origin(
-    method: &dyn Synthesize,
-    lab: &Lab,
-    trace: Vec<(usize, f64)>,
-    started_from: Vec<Option<usize>>,
-    start: Instant,
-) -> Origin {
+fn origin(method: &dyn Synthesize, lab: &Lab, trace: Vec<(usize, f64)>, started_from: Vec<Option<usize>>, start: Instant) -> Origin {
     Origin {
         method: method.name(),
         config: method.config(),

@@ -167,7 +167,8 @@ impl Report {
 
     fn table(&self) -> Table {
         let interval = |value: f64, low: f64, high: f64| format!("{:.1} [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high);
-        let mut table = Table::new(["trained on", "accuracy %", "ε", "attack", "AUC", "TPR % at FPR ≤ 1 %", "TPR % at FPR ≤ 0.1 %", "runs"]);
+        let mut table =
+            Table::new(["trained on", "accuracy %", "ε", "attack", "AUC", "TPR % at FPR ≤ 1 %", "TPR % at FPR ≤ 0.1 %", "runs"]);
         for row in &self.rows {
             let rate = |at: &TprAt| interval(at.rate.value(), at.rate.low, at.rate.high);
             let epsilon = if row.epsilon.is_finite() { format!("{:.2}", row.epsilon) } else { "∞".into() };
@@ -207,7 +208,11 @@ impl Show for Report {
             .map(|(name, rate)| (name, 100.0 * rate.value(), 100.0 * rate.low, 100.0 * rate.high))
             .collect();
         let bars: Vec<(&str, f64, f64, f64)> = bars.iter().map(|(name, v, l, h)| (name.as_str(), *v, *l, *h)).collect();
-        let found = Plot::new("Members found").x_label("TPR % at FPR ≤ 1 %").bars(&bars).vertical(1.0, "guessing").caption("Bars: 95 % Clopper-Pearson interval.");
+        let found = Plot::new("Members found")
+            .x_label("TPR % at FPR ≤ 1 %")
+            .bars(&bars)
+            .vertical(1.0, "guessing")
+            .caption("Bars: 95 % Clopper-Pearson interval.");
         let pictures = Figure::row([self.roc().figure(), found.figure()]);
         Figure::column([self.table().figure(), pictures]).titled(&self.title)
     }

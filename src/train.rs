@@ -37,7 +37,13 @@ impl Schedule {
         match self {
             Self::Constant => 1.0,
             Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()),
-            Self::Step => if 2 * step > steps { 0.1 } else { 1.0 },
+            Self::Step => {
+                if 2 * step > steps {
+                    0.1
+                } else {
+                    1.0
+                }
+            }
         }
     }
 }
@@ -161,11 +167,7 @@ impl Train {
                 }
                 let losses = to_host(Tensor::cat(losses, 0))?;
                 if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
-                    return Err(Error::Diverged {
-                        what: "training loss".into(),
-                        step: epoch * per_epoch + i,
-                        value: f64::from(losses[i]),
-                    });
+                    return Err(Error::Diverged { what: "training loss".into(), step: epoch * per_epoch + i, value: f64::from(losses[i]) });
                 }
                 let loss = losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64;
                 let test_accuracy = match test {

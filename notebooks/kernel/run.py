@@ -39,7 +39,7 @@ class Kernel:
     def __init__(self, name: str, folder: Path):
         self.log = tempfile.TemporaryFile("w+")
         self.manager = KernelManager(kernel_name=name)
-        self.manager.start_kernel(cwd=str(folder), stderr=self.log)
+        self.manager.start_kernel(cwd=str(folder), stdout=self.log, stderr=self.log)
         self.client = self.manager.client()
         self.client.start_channels()
         try:

@@ -106,9 +106,7 @@ fn herd(rows: &[f32], width: usize, members: &[usize], count: usize) -> Vec<usiz
     let mut sum = vec![0.0; width];
     let mut chosen: Vec<usize> = vec![];
     for k in 1..=count {
-        let distance = |i: usize| -> f64 {
-            mean.iter().zip(&sum).zip(row(i)).map(|((m, s), v)| (m - (s + v) / k as f64).powi(2)).sum()
-        };
+        let distance = |i: usize| -> f64 { mean.iter().zip(&sum).zip(row(i)).map(|((m, s), v)| (m - (s + v) / k as f64).powi(2)).sum() };
         let free = members.iter().copied().filter(|i| !chosen.contains(i));
         let Some((best, _)) = free.map(|i| (i, distance(i))).min_by(|a, b| a.1.total_cmp(&b.1)) else { break };
         sum.iter_mut().zip(row(best)).for_each(|(s, v)| *s += v);

@@ -34,7 +34,10 @@ pub(super) fn typeface(size: f64, weight: Weight) -> Result<FontDesc<'static>> {
         Weight::Regular => FontStyle::Normal,
         Weight::Bold => FontStyle::Bold,
     };
-    Ok(FontDesc::new(FontFamily::Name(FAMILY), size * LINE, style))
+    // plotters divides by LINE again when it writes SVG: take the neighbour that gives the size back without a tail of digits.
+    let line = size * LINE;
+    let line = [line, line.next_down(), line.next_up()].into_iter().find(|line| line / LINE == size).unwrap_or(line);
+    Ok(FontDesc::new(FontFamily::Name(FAMILY), line, style))
 }
 
 /// Width of one line of text in pixels.

@@ -221,7 +221,8 @@ impl<DB: DrawingBackend> Pen<DB> {
                 Medium::Bitmap => 0.62,
             };
         let corner = if matches!(turn, FontTransform::None) { (at.0, at.1 - drop) } else { (at.0 - drop, at.1) };
-        let font = font::typeface(look.size * self.scale, look.weight)?.transform(turn);
+        let size = (look.size * self.scale * 100.0).round() / 100.0;
+        let font = font::typeface(size, look.weight)?.transform(turn);
         let style = TextStyle { font, color: look.color.to_backend_color(), pos: Pos::new(horizontal, VPos::Top) };
         self.area.draw(&Text::new(text, self.place(corner), style)).map_err(failed)
     }

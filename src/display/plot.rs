@@ -7,6 +7,7 @@ mod curves;
 mod frame;
 mod legend;
 mod mark;
+mod words;
 
 use super::pen::{Drawing, Pen};
 use super::{Figure, Show, show_inline};
@@ -286,36 +287,14 @@ impl Plot {
         bars::axes(self)
     }
 
+    /// The height without the caption: as asked for, or more where lying bars would run into each other.
+    fn height(&self) -> u32 {
+        let lying = if self.bars_lie == Direction::Across { self.bars.len() } else { 0 };
+        self.size.1.max(((lying as f64 * 1.9 + 6.0) * self.font) as u32)
+    }
+
     fn values(&self, of: impl Fn(&Mark) -> Vec<f64>) -> Vec<f64> {
         self.marks.iter().flat_map(of).collect()
-    }
-
-    fn headline(&self) -> String {
-        let name = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_string() } else { text.to_string() };
-        let title = name(&self.title, "Plot");
-        match (self.bars.is_empty(), self.bars_lie) {
-            (true, _) => format!("{title}: {} against {}", name(&self.y.label, "y"), name(&self.x.label, "x")),
-            (false, Direction::Across) => format!("{title}: bars of {}", name(&self.x.label, "values")),
-            (false, Direction::Up) => format!("{title}: bars of {}", name(&self.y.label, "values")),
-        }
-    }
-
-    fn parts(&self) -> impl Iterator<Item = String> {
-        self.marks.iter().map(Mark::in_words).chain(self.bars.iter().map(Bar::in_words))
-    }
-
-    /// The diagram in one sentence, for those who cannot see it.
-    pub(super) fn in_words(&self) -> String {
-        let parts: Vec<String> = self.parts().collect();
-        format!("{}; {}", self.headline(), parts.join("; "))
-    }
-
-    /// The diagram as lines of text.
-    pub(super) fn in_lines(&self) -> String {
-        let mut lines = vec![self.headline()];
-        lines.extend(self.parts().map(|part| format!("  {part}")));
-        lines.extend((!self.caption.is_empty()).then(|| self.caption.clone()));
-        lines.join("\n")
     }
 }
 
@@ -323,7 +302,7 @@ impl Drawing for Plot {
     fn extent(&self) -> Result<(u32, u32)> {
         let caption = Frame::caption_lines(self)?.len() as f64;
         let extra = if caption > 0.0 { (caption * 1.3 + 0.5) * Frame::small(self) } else { 0.0 };
-        Ok((self.size.0, self.size.1 + extra.ceil() as u32))
+        Ok((self.size.0, self.height() + extra.ceil() as u32))
     }
 
     fn draw<DB: DrawingBackend>(&self, pen: &Pen<DB>) -> Result<()> {
@@ -379,11 +358,15 @@ mod tests {
     }
 
     #[test]
-    fn words_and_debug_are_short() {
-        assert_eq!(roc().in_words(), "ROC: TPR against FPR; line LiRA from (0, 0) to (1, 1); the diagonal");
+    fn debug_is_one_short_line() {
         assert_eq!(format!("{:?}", roc()), "Plot(\"ROC\", 1 series, 0 bars)");
-        let bars = Plot::new("").bars(&[("DM", 0.5, 0.4, 0.6), ("none", 1.0, f64::NAN, f64::NAN)]);
-        assert_eq!(bars.in_lines(), "Plot: bars of values\n  DM 0.5 [0.4, 0.6]\n  none 1");
+    }
+
+    #[test]
+    fn many_bars_make_a_taller_picture() {
+        let bars: Vec<_> = (0..30).map(|i| ("a method", f64::from(i), 0.0, 0.0)).collect();
+        assert!(Plot::new("").bars(&bars).extent().unwrap().1 > 500);
+        assert_eq!(Plot::new("").bars(&bars[..5]).extent().unwrap().1, 360);
     }
 
     #[test]

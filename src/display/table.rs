@@ -44,6 +44,9 @@ struct View {
 impl Table {
     /// Rows and columns that are shown at most.
     const MOST: usize = 20;
+    /// Characters of a cell that are shown at most: as polars does for data, more where somebody wrote a table by hand.
+    const LONGEST: usize = 30;
+    const LONGEST_BY_HAND: usize = 80;
 
     /// An empty table with these column names.
     #[must_use]
@@ -111,11 +114,11 @@ impl Table {
 
     /// The text of one column, top to bottom: header, type if there is one, cells.
     fn column(&self, column: Option<usize>, view: &View) -> Vec<String> {
-        let header =
-            |texts: &[String]| column.map_or("…".to_string(), |j| texts.get(j).map_or(String::new(), |text| Cell::shortened(text)));
-        let mut texts = vec![header(&self.headers)];
+        let longest = if self.types.is_empty() { Self::LONGEST_BY_HAND } else { Self::LONGEST };
+        let of_column = |texts: &[String]| column.map_or("…".to_string(), |j| texts.get(j).cloned().unwrap_or_default());
+        let mut texts = vec![of_column(&self.headers)];
         if !self.types.is_empty() {
-            texts.push(column.map_or("…".to_string(), |j| self.types.get(j).cloned().unwrap_or_default()));
+            texts.push(of_column(&self.types));
         }
         for row in &view.rows {
             let cell = match (row, column) {
@@ -124,7 +127,7 @@ impl Table {
             };
             texts.push(cell.unwrap_or_default());
         }
-        texts
+        texts.iter().map(|text| Cell::shortened(text, longest)).collect()
     }
 
     fn heading_rows(&self) -> usize {
@@ -251,6 +254,14 @@ mod tests {
         assert!(html.contains("text-align:left;font-weight:normal;padding:2px 10px;white-space:nowrap\">&lt;script&gt;<"));
         assert!(html.contains("text-align:right;font-weight:normal;padding:2px 10px;white-space:nowrap\">0.1235<"));
         assert!(!html.contains("<script"));
+    }
+
+    #[test]
+    fn text_by_hand_may_be_longer_than_text_of_a_frame() {
+        let mut table = Table::new(["a"]).row(["x".repeat(100)]);
+        assert!(table.to_html().contains(&("x".repeat(80) + "&hellip;")));
+        table.types = vec!["str".to_string()];
+        assert!(table.to_html().contains(&(">".to_string() + &"x".repeat(30) + "&hellip;")));
     }
 
     #[test]

@@ -108,7 +108,11 @@ impl Arch {
 
 fn fitting(shape: [usize; 3]) -> String {
     let [_, h, w] = shape;
-    if h * w == 1 { "use Arch::mlp() for tables".into() } else { format!("records are {shape:?}: use fewer blocks or another architecture") }
+    if h * w == 1 {
+        "use Arch::mlp() for tables".into()
+    } else {
+        format!("records are {shape:?}: use fewer blocks or another architecture")
+    }
 }
 
 fn conv_net(width: usize, depth: usize, [channels, height, side]: [usize; 3], classes: usize) -> Result<Vec<Layer>> {

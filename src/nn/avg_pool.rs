@@ -30,7 +30,6 @@ impl AvgPool {
         let spread = share.expand([n, c, h, k, w, k]).reshape([n, c, h * k, w * k]);
         with_border(spread, saved[0].dims())
     }
-
 }
 
 /// `[n, c, h, w]` as `[n, c, h / k, k, w / k, k]`, the border dropped.

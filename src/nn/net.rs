@@ -118,7 +118,9 @@ pub(crate) fn to_tensor(values: Vec<f32>, shape: [usize; 4], device: &Device) ->
 /// The values of a tensor on the host, row-major.
 pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let device = format!("{:?}", tensor.device());
-    tensor.try_into_vec_as::<f32>().map_err(|e| Error::device(device, format!("could not read a tensor back: {e:?}"), "try a smaller batch, or the CPU"))
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|e| Error::device(device, format!("could not read a tensor back: {e:?}"), "try a smaller batch, or the CPU"))
 }
 
 #[cfg(test)]

@@ -26,12 +26,7 @@ impl Evaluation {
             confusion[label as usize][largest(row)] += 1;
         }
         let per_class = confusion.iter().enumerate().map(|(c, row)| Rate::counted(row[c], row.iter().sum())).collect();
-        Self {
-            accuracy: Rate::counted(hits(logits, data), data.len()),
-            per_class,
-            confusion,
-            class_names: data.class_names().to_vec(),
-        }
+        Self { accuracy: Rate::counted(hits(logits, data), data.len()), per_class, confusion, class_names: data.class_names().to_vec() }
     }
 }
 

@@ -151,8 +151,7 @@ impl Model {
         let layers = model.train.arch.layers(model.shape, model.class_names.len())?;
         for (i, len) in layers.iter().flat_map(crate::nn::Layer::parameters).enumerate() {
             let view = tensors.tensor(&i.to_string()).map_err(|e| broken(e.to_string()))?;
-            let values: Vec<f32> =
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default())).collect();
+            let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default())).collect();
             if values.len() != len {
                 return Err(broken(format!("tensor {i} has {} values, the architecture needs {len}", values.len())));
             }
@@ -181,8 +180,7 @@ pub(crate) fn forward_rows(net: &Net, x: &[f32], [c, h, w]: [usize; 3], kind: &D
 impl Show for Model {
     fn figure(&self) -> Figure {
         let loss: Vec<(f64, f64)> = self.history.iter().map(|e| (e.epoch as f64, e.loss)).collect();
-        let accuracy: Vec<(f64, f64)> =
-            self.history.iter().filter_map(|e| e.test_accuracy.map(|a| (e.epoch as f64, 100.0 * a))).collect();
+        let accuracy: Vec<(f64, f64)> = self.history.iter().filter_map(|e| e.test_accuracy.map(|a| (e.epoch as f64, 100.0 * a))).collect();
         let caption = format!("{}, {} records of {}, seed {}", self.train.arch.name(), self.records, self.trained_on, self.seed);
         let loss = Plot::new("Learning curve").x_label("epoch").y_label("training loss").line("training loss", &loss).caption(&caption);
         if accuracy.is_empty() {

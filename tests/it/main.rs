@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one link.
 
+#![allow(clippy::unwrap_used)] // helper functions of tests too
+
 mod catalogue;
 mod contract;
 mod golden_lira;

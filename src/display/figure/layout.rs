@@ -50,10 +50,11 @@ pub(super) fn size(figure: &Figure) -> Result<(u32, u32)> {
 
 pub(super) fn svg(figure: &Figure) -> Result<String> {
     let Sheet { width, height, parts } = sheet(figure)?;
-    let words = escape(&figure.in_words());
+    let words = figure.in_words();
+    let (title, words) = (escape(super::page::first_clause(&words)), escape(&words));
     let mut document = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         role=\"img\" aria-label=\"{words}\" style=\"max-width:100%;height:auto\"><title>{words}</title>\
+         role=\"img\" aria-label=\"{words}\" style=\"max-width:100%;height:auto\"><title>{title}</title>\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"
     );
     for Placed { at, part } in parts {

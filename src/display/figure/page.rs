@@ -29,6 +29,11 @@ pub(super) fn html(figure: &Figure) -> String {
     format!("<figure style=\"margin:0;max-width:100%\">{title}{body}{caption}</figure>")
 }
 
+/// What a pointer over the picture shows: the whole text is for screen readers.
+pub(super) fn first_clause(words: &str) -> &str {
+    words.split(';').next().unwrap_or(words)
+}
+
 fn drawn_width(figure: &Figure) -> Option<u32> {
     match &figure.content {
         Content::Plot(plot) => plot.extent().ok().map(|(width, _)| width),
@@ -68,11 +73,12 @@ fn flow(parts: &[Figure], direction: &str) -> String {
 
 fn plot_html(plot: &Plot) -> Result<String> {
     let (width, height) = plot.extent()?;
-    let words = escape(&plot.in_words());
+    let words = plot.in_words();
+    let (title, words) = (escape(first_clause(&words)), escape(&words));
     let body = pen::svg(plot, (0, 0))?;
     Ok(format!(
         "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{words}\" \
-         style=\"display:block;max-width:100%;height:auto\"><title>{words}</title>{body}</svg>"
+         style=\"display:block;max-width:100%;height:auto\"><title>{title}</title>{body}</svg>"
     ))
 }
 

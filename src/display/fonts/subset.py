@@ -32,8 +32,9 @@ def anchored(glyph_set, name):
 
 
 def make(source, target):
-    options = subset.Options(layout_features=[], hinting=False, recalc_bounds=True, drop_tables=["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"],
-                              legacy_kern=True, notdef_outline=True, name_IDs=[0, 1, 2, 3, 4, 5, 6, 13])
+    options = subset.Options(layout_features=[], hinting=False, recalc_bounds=True, legacy_kern=True, notdef_outline=True)
+    options.drop_tables = ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
+    options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 13]
     font = subset.load_font(str(source), options)
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=[code for first, last in RANGES for code in range(first, last + 1)])

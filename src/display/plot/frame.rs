@@ -33,7 +33,7 @@ impl Frame {
 
     /// Leaves room for what stands around the axes.
     pub(super) fn new(plot: &Plot, x: Axis, y: Axis) -> Result<Self> {
-        let (width, height) = (f64::from(plot.size.0), f64::from(plot.size.1));
+        let (width, height) = (f64::from(plot.size.0), f64::from(plot.height()));
         let em = plot.font;
         let headroom = if Self::label_above(plot) { 1.1 * em } else { 0.0 };
         let top = headroom + if plot.title.is_empty() { 0.9 * em } else { (1.0 + 1.3 * Self::title_lines(plot)?.len() as f64) * em };
@@ -49,10 +49,13 @@ impl Frame {
         } else {
             y.ticks(((bottom - top) / (2.6 * em)) as usize)
         };
-        for tick in &mut y_ticks {
-            tick.label = font::cut(&tick.label, em, Weight::Regular, 0.4 * width)?;
+        if lying {
+            let lines = ((bottom - top) / (1.3 * em * slots as f64)).clamp(1.0, 3.0) as usize;
+            for tick in &mut y_ticks {
+                tick.label = broken(&tick.label, em, 0.36 * width, lines)?;
+            }
         }
-        let numbers = font::widest(y_ticks.iter().map(|tick| tick.label.as_str()), em, Weight::Regular)?;
+        let numbers = font::widest(y_ticks.iter().flat_map(|tick| tick.label.lines()), em, Weight::Regular)?;
         let beside = if plot.y.label.is_empty() { 0.5 * em } else { 1.9 * em };
         let left = beside + numbers + 0.8 * em;
 
@@ -62,10 +65,8 @@ impl Frame {
             let room = (right - left) / slots as f64 - 0.5 * em;
             let mut most = 1;
             for tick in &mut x_ticks {
-                let mut lines = font::wrap(&tick.label, em, Weight::Regular, room)?;
-                lines.truncate(3);
-                most = most.max(lines.len());
-                tick.label = lines.join("\n");
+                tick.label = broken(&tick.label, em, room, 3)?;
+                most = most.max(tick.label.lines().count());
             }
             bottom -= (most - 1) as f64 * 1.2 * em;
         } else if let Some(last) = x_ticks.last() {
@@ -152,9 +153,13 @@ impl Frame {
             if !lying {
                 self.rule(pen, [(self.left, y), (self.right, y)], hairline, !tick.label.is_empty())?;
             }
-            pen.text((self.left - 0.6 * em, y + 0.36 * em), &tick.label, look.anchored(Anchor::Right))?;
+            let above = 0.6 * em * (tick.label.lines().count().max(1) - 1) as f64;
+            for (i, line) in tick.label.lines().enumerate() {
+                let baseline = y + (0.36 + 1.2 * i as f64) * em - above;
+                pen.text((self.left - 0.6 * em, baseline), line, look.anchored(Anchor::Right))?;
+            }
         }
-        let floor = f64::from(plot.size.1);
+        let floor = f64::from(plot.height());
         pen.text((middle, floor - 0.6 * em), &plot.x.label, look.anchored(Anchor::Middle))?;
         pen.upward_text((1.3 * em, (self.top + self.bottom) / 2.0), &plot.y.label, look.anchored(Anchor::Middle))?;
         for (i, line) in Self::caption_lines(plot)?.iter().enumerate() {
@@ -184,6 +189,16 @@ impl Frame {
         }
         Ok(())
     }
+}
+
+/// A name on at most `most` lines, the last of them cut if it must be.
+fn broken(name: &str, em: f64, room: f64, most: usize) -> Result<String> {
+    let mut lines = font::wrap(name, em, Weight::Regular, room)?;
+    if lines.len() > most {
+        let rest = lines.split_off(most.saturating_sub(1)).join(" ");
+        lines.push(font::cut(&rest, em, Weight::Regular, room)?);
+    }
+    Ok(lines.join("\n"))
 }
 
 /// The middle of the i-th of n equal parts.

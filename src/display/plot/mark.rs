@@ -1,6 +1,4 @@
-//! What a diagram holds: its curves, points, bars and reference lines, also in words.
-
-use crate::display::number::significant;
+//! What a diagram holds: its curves, points, bars and reference lines.
 
 /// One thing drawn on two axes.
 #[derive(Clone)]
@@ -50,33 +48,9 @@ impl Mark {
             Self::Diagonal | Self::Vertical { .. } => vec![],
         }
     }
-
-    pub(super) fn in_words(&self) -> String {
-        let reaching = |points: &[(f64, f64)]| match (points.first(), points.last()) {
-            (Some(a), Some(b)) => {
-                let number = |v: f64| significant(v, 3);
-                format!("from ({}, {}) to ({}, {})", number(a.0), number(a.1), number(b.0), number(b.1))
-            }
-            _ => "without points".to_string(),
-        };
-        match self {
-            Self::Line { name, points } => format!("line {name} {}", reaching(points)),
-            Self::Band { name, .. } => format!("interval around {name}"),
-            Self::Points { name, points } => format!("{} points {name}", points.len()),
-            Self::ErrorBars { name, points } => format!("{} points with intervals {name}", points.len()),
-            Self::Diagonal => "the diagonal".to_string(),
-            Self::Horizontal { at, label } => format!("horizontal line at {} {label}", significant(*at, 3)),
-            Self::Vertical { at, label } => format!("vertical line at {} {label}", significant(*at, 3)),
-        }
-    }
 }
 
 impl Bar {
-    pub(super) fn in_words(&self) -> String {
-        let [value, low, high] = [self.value, self.low, self.high].map(|v| significant(v, 3));
-        if self.has_interval() { format!("{} {value} [{low}, {high}]", self.label) } else { format!("{} {value}", self.label) }
-    }
-
     pub(super) fn has_interval(&self) -> bool {
         self.low.is_finite() && self.high.is_finite() && self.low < self.high
     }

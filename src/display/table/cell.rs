@@ -19,13 +19,11 @@ pub enum Cell {
     Whole(i64),
     /// A number, shown with four significant digits.
     Number(f64),
-    /// Text, cut after 30 characters.
+    /// Text, shown on one line.
     Text(String),
 }
 
 impl Cell {
-    const LONGEST: usize = 30;
-
     /// Whether it stands on the right: a number, or text made of numbers such as `0.51 [0.48, 0.54]`.
     pub(super) fn is_number(&self) -> bool {
         match self {
@@ -38,13 +36,13 @@ impl Cell {
         }
     }
 
-    /// Text on one line, cut with an ellipsis after 30 characters.
-    pub(super) fn shortened(text: &str) -> String {
-        let flat: String = text.chars().take(Self::LONGEST + 1).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if flat.chars().count() <= Self::LONGEST {
-            return flat;
+    /// Text on one line, cut with an ellipsis after `longest` characters.
+    pub(super) fn shortened(text: &str, longest: usize) -> String {
+        let flat = |c: char| if c.is_control() { ' ' } else { c };
+        if text.chars().nth(longest).is_none() {
+            return text.chars().map(flat).collect();
         }
-        flat.chars().take(Self::LONGEST).chain(['…']).collect()
+        text.chars().take(longest).map(flat).chain(['…']).collect()
     }
 }
 
@@ -54,7 +52,7 @@ impl fmt::Display for Cell {
             Self::Missing => Ok(()),
             Self::Whole(value) => write!(f, "{value}"),
             Self::Number(value) => write!(f, "{}", significant(*value, 4)),
-            Self::Text(text) => write!(f, "{}", Self::shortened(text)),
+            Self::Text(text) => write!(f, "{text}"),
         }
     }
 }
@@ -113,6 +111,12 @@ impl From<&str> for Cell {
     }
 }
 
+impl From<&String> for Cell {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
 impl From<String> for Cell {
     fn from(value: String) -> Self {
         Self::Text(value)
@@ -130,10 +134,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_cut_after_thirty_characters() {
-        assert_eq!(Cell::from("x".repeat(30)).to_string(), "x".repeat(30));
-        assert_eq!(Cell::from("é".repeat(31)).to_string(), "é".repeat(30) + "…");
-        assert_eq!(Cell::from("a\nb").to_string(), "a b");
+    fn text_is_cut_after_so_many_characters() {
+        assert_eq!(Cell::shortened(&"x".repeat(30), 30), "x".repeat(30));
+        assert_eq!(Cell::shortened(&"é".repeat(31), 30), "é".repeat(30) + "…");
+        assert_eq!(Cell::shortened("a\nb", 30), "a b");
     }
 
     #[test]
