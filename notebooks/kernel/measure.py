@@ -52,7 +52,7 @@ def one_round(name: str, folder: Path):
     with Kernel(name, folder) as kernel:
         yield "kernel ready", time.monotonic() - started
         yield "first cell", timed(kernel, PREPARE[name])
-        yield "one-line cell", statistics.median(timed(kernel, f'println!("{i}")') for i in range(CELLS_A_ROUND))
+        yield "one-line cell", statistics.median(timed(kernel, f'println!("{i}");') for i in range(CELLS_A_ROUND))
         yield "first let", timed(kernel, f"let first = {MAKE[name]};")
         yield "later let", statistics.median(timed(kernel, f"let later{i} = {MAKE[name]};") for i in range(CELLS_A_ROUND))
         yield "display cell", statistics.median(timed(kernel, f"/* {i} */ first.clone()") for i in range(CELLS_A_ROUND))

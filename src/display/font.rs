@@ -75,6 +75,16 @@ pub(super) fn wrap(text: &str, size: f64, weight: Weight, room: f64) -> Result<V
     lines.into_iter().map(|line| cut(&line, size, weight, room)).collect()
 }
 
+/// Breaks a name at spaces into at most `most` lines; what is left over is cut.
+pub(super) fn broken(name: &str, size: f64, room: f64, most: usize) -> Result<Vec<String>> {
+    let mut lines = wrap(name, size, Weight::Regular, room)?;
+    if lines.len() > most {
+        let rest = lines.split_off(most.saturating_sub(1)).join(" ");
+        lines.push(cut(&rest, size, Weight::Regular, room)?);
+    }
+    Ok(lines)
+}
+
 /// The text, shortened with an ellipsis if it is wider than `room` pixels.
 pub(super) fn cut(text: &str, size: f64, weight: Weight, room: f64) -> Result<String> {
     if width(text, size, weight)? <= room {
@@ -120,6 +130,13 @@ mod tests {
         assert!(lines.iter().all(|line| width(line, 12.0, Weight::Regular).unwrap() <= 150.0));
         assert_eq!(lines.join(" "), text);
         assert_eq!(wrap("a\nb", 12.0, Weight::Regular, 150.0).unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_name_takes_no_more_lines_than_allowed() {
+        let lines = broken("likelihood ratio on distribution matching with noise", 12.0, 100.0, 2).unwrap();
+        assert!(lines.len() == 2 && lines[0] == "likelihood ratio" && lines[1].ends_with('…'), "{lines:?}");
+        assert_eq!(broken("short", 12.0, 100.0, 2).unwrap(), ["short"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod legend;
 mod mark;
 mod words;
 
+use super::font;
 use super::pen::{Drawing, Pen};
 use super::{Figure, Show, show_inline};
 use crate::{Error, Result};
@@ -288,9 +289,16 @@ impl Plot {
     }
 
     /// The height without the caption: as asked for, or more where lying bars would run into each other.
-    fn height(&self) -> u32 {
-        let lying = if self.bars_lie == Direction::Across { self.bars.len() } else { 0 };
-        self.size.1.max(((lying as f64 * 1.9 + 6.0) * self.font) as u32)
+    fn height(&self) -> Result<u32> {
+        if self.bars_lie == Direction::Up {
+            return Ok(self.size.1);
+        }
+        let mut lines = 1;
+        for bar in &self.bars {
+            lines = lines.max(font::broken(&bar.label, self.font, Frame::name_room(self), 2)?.len());
+        }
+        let slot = 0.7 + 1.2 * lines as f64;
+        Ok(self.size.1.max(((self.bars.len() as f64 * slot + 6.0) * self.font) as u32))
     }
 
     fn values(&self, of: impl Fn(&Mark) -> Vec<f64>) -> Vec<f64> {
@@ -302,7 +310,7 @@ impl Drawing for Plot {
     fn extent(&self) -> Result<(u32, u32)> {
         let caption = Frame::caption_lines(self)?.len() as f64;
         let extra = if caption > 0.0 { (caption * 1.3 + 0.5) * Frame::small(self) } else { 0.0 };
-        Ok((self.size.0, self.height() + extra.ceil() as u32))
+        Ok((self.size.0, self.height()? + extra.ceil() as u32))
     }
 
     fn draw<DB: DrawingBackend>(&self, pen: &Pen<DB>) -> Result<()> {

@@ -137,14 +137,16 @@ impl Table {
     pub(super) fn to_html(&self) -> String {
         let view = self.view();
         let columns: Vec<Vec<String>> = view.columns.iter().map(|&j| self.column(j, &view)).collect();
-        let style = |column: Option<usize>, row: usize| {
+        let style = |column: Option<usize>, row: usize, text: &str| {
             let side = if column.is_some_and(|j| self.is_numeric(j)) { "right" } else { "left" };
             let weight = match row {
                 0 => "font-weight:bold",
                 1 if self.heading_rows() == 2 => "font-weight:normal;opacity:0.7",
                 _ => "font-weight:normal",
             };
-            format!("text-align:{side};{weight};padding:2px 10px;white-space:nowrap")
+            let long = text.chars().count() > Self::LONGEST + 1;
+            let breaks = if long { "min-width:16em;overflow-wrap:anywhere" } else { "white-space:nowrap" };
+            format!("text-align:{side};{weight};padding:2px 10px;{breaks}")
         };
         let mut html = self.shape_line().map_or(String::new(), |line| format!("<small>{line}</small>"));
         html.push_str(
@@ -158,8 +160,9 @@ impl Table {
             let tag = if heading { "th" } else { "td" };
             html.push_str("<tr>");
             for (texts, &column) in columns.iter().zip(&view.columns) {
-                let text = escape(texts.get(i).map_or("", String::as_str)).replace('…', "&hellip;");
-                html.push_str(&format!("<{tag} style=\"{}\">{text}</{tag}>", style(column, i)));
+                let text = texts.get(i).map_or("", String::as_str);
+                let escaped = escape(text).replace('…', "&hellip;");
+                html.push_str(&format!("<{tag} style=\"{}\">{escaped}</{tag}>", style(column, i, text)));
             }
             html.push_str("</tr>");
         }

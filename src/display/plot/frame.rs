@@ -27,13 +27,18 @@ impl Frame {
         plot.font * 0.88
     }
 
+    /// Width for the names of lying bars.
+    pub(super) fn name_room(plot: &Plot) -> f64 {
+        0.36 * f64::from(plot.size.0)
+    }
+
     pub(super) fn caption_lines(plot: &Plot) -> Result<Vec<String>> {
         font::wrap(&plot.caption, Self::small(plot), Weight::Regular, f64::from(plot.size.0) - 1.4 * plot.font)
     }
 
     /// Leaves room for what stands around the axes.
     pub(super) fn new(plot: &Plot, x: Axis, y: Axis) -> Result<Self> {
-        let (width, height) = (f64::from(plot.size.0), f64::from(plot.height()));
+        let (width, height) = (f64::from(plot.size.0), f64::from(plot.height()?));
         let em = plot.font;
         let headroom = if Self::label_above(plot) { 1.1 * em } else { 0.0 };
         let top = headroom + if plot.title.is_empty() { 0.9 * em } else { (1.0 + 1.3 * Self::title_lines(plot)?.len() as f64) * em };
@@ -52,7 +57,7 @@ impl Frame {
         if lying {
             let lines = ((bottom - top) / (1.3 * em * slots as f64)).clamp(1.0, 3.0) as usize;
             for tick in &mut y_ticks {
-                tick.label = broken(&tick.label, em, 0.36 * width, lines)?;
+                tick.label = font::broken(&tick.label, em, Self::name_room(plot), lines)?.join("\n");
             }
         }
         let numbers = font::widest(y_ticks.iter().flat_map(|tick| tick.label.lines()), em, Weight::Regular)?;
@@ -65,7 +70,7 @@ impl Frame {
             let room = (right - left) / slots as f64 - 0.5 * em;
             let mut most = 1;
             for tick in &mut x_ticks {
-                tick.label = broken(&tick.label, em, room, 3)?;
+                tick.label = font::broken(&tick.label, em, room, 3)?.join("\n");
                 most = most.max(tick.label.lines().count());
             }
             bottom -= (most - 1) as f64 * 1.2 * em;
@@ -159,7 +164,7 @@ impl Frame {
                 pen.text((self.left - 0.6 * em, baseline), line, look.anchored(Anchor::Right))?;
             }
         }
-        let floor = f64::from(plot.height());
+        let floor = f64::from(plot.height()?);
         pen.text((middle, floor - 0.6 * em), &plot.x.label, look.anchored(Anchor::Middle))?;
         pen.upward_text((1.3 * em, (self.top + self.bottom) / 2.0), &plot.y.label, look.anchored(Anchor::Middle))?;
         for (i, line) in Self::caption_lines(plot)?.iter().enumerate() {
@@ -189,16 +194,6 @@ impl Frame {
         }
         Ok(())
     }
-}
-
-/// A name on at most `most` lines, the last of them cut if it must be.
-fn broken(name: &str, em: f64, room: f64, most: usize) -> Result<String> {
-    let mut lines = font::wrap(name, em, Weight::Regular, room)?;
-    if lines.len() > most {
-        let rest = lines.split_off(most.saturating_sub(1)).join(" ");
-        lines.push(font::cut(&rest, em, Weight::Regular, room)?);
-    }
-    Ok(lines.join("\n"))
 }
 
 /// The middle of the i-th of n equal parts.

@@ -22,24 +22,28 @@ pub(super) fn draw<DB: DrawingBackend>(plot: &Plot, frame: &Frame, pen: &Pen<DB>
         return Ok(());
     }
     let size = Frame::small(plot);
-    let (swatch, row, pad) = (1.9 * size, 1.45 * size, 0.5 * size);
+    let (swatch, row, turn, pad) = (1.9 * size, 1.45 * size, 1.2 * size, 0.5 * size);
     let room = (0.6 * (frame.right - frame.left) - swatch - 3.0 * pad).max(4.0 * size);
-    let names: Vec<String> = entries.iter().map(|e| font::cut(e.name, size, Weight::Regular, room)).collect::<Result<_>>()?;
-    let widest = font::widest(names.iter().map(String::as_str), size, Weight::Regular)?;
-    let (width, height) = (swatch + widest + 3.0 * pad, row * entries.len() as f64 + pad);
+    let names: Vec<Vec<String>> = entries.iter().map(|e| font::broken(e.name, size, room, 2)).collect::<Result<_>>()?;
+    let widest = font::widest(names.iter().flatten().map(String::as_str), size, Weight::Regular)?;
+    let turns: usize = names.iter().map(|lines| lines.len().saturating_sub(1)).sum();
+    let (width, height) = (swatch + widest + 3.0 * pad, row * entries.len() as f64 + turn * turns as f64 + pad);
     let (left, top) = corner(plot, frame, width, height);
     pen.rectangle((left, top), (left + width, top + height), see_through(opaque(WHITE), 0.85))?;
     let border = [(left, top), (left + width, top), (left + width, top + height), (left, top + height), (left, top)];
     pen.line(&border, RULE, 0.07 * frame.font)?;
-    for (i, (entry, name)) in entries.iter().zip(&names).enumerate() {
-        let middle = top + pad / 2.0 + row * (i as f64 + 0.5);
+    let mut middle = top + pad / 2.0 + 0.5 * row;
+    for (entry, lines) in entries.iter().zip(&names) {
         if entry.lined {
             curves::stroke(frame, pen, &[(left + pad, middle), (left + pad + swatch, middle)], entry.number)?;
         }
         if entry.dotted {
             curves::shape(frame, pen, (left + pad + swatch / 2.0, middle), entry.number)?;
         }
-        pen.text((left + 2.0 * pad + swatch, middle + 0.36 * size), name, Lettering::new(size))?;
+        for (i, line) in lines.iter().enumerate() {
+            pen.text((left + 2.0 * pad + swatch, middle + 0.36 * size + turn * i as f64), line, Lettering::new(size))?;
+        }
+        middle += row + turn * lines.len().saturating_sub(1) as f64;
     }
     Ok(())
 }
