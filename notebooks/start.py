@@ -118,8 +118,8 @@ def announce(rust: Rust) -> None:
     missing = []
     if installed_evcxr() is None:
         missing.append("the kernel (9 to 13 minutes)")
-    if not (rust.deps / DYLIB).exists():
-        missing.append("the library (15 to 20 minutes)")
+    if not any(rust.deps.glob("libpolars-*.rlib")):
+        missing.append("the library and its 350 dependencies (15 to 20 minutes)")
     if missing:
         print(f"To build, once: {' and '.join(missing)}, as measured on two cores.", flush=True)
 
@@ -165,7 +165,7 @@ def build_library(rust: Rust, features: str) -> None:
     command = [rust.cargo, "build", *(["--features", features] if features else [])]
     cargo(command, "library", {})
     if not (rust.deps / DYLIB).exists():
-        raise Stop(f"cargo built no {rust.deps / DYLIB}; does Cargo.toml say `crate-type = [\"lib\", \"dylib\"]`?")
+        raise Stop(f"there is no {rust.deps / DYLIB} after `cargo build`; if another cargo is replacing it just now, run this again.")
     stamp.write_text(str(REPO))
 
 

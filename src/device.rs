@@ -101,6 +101,14 @@ pub(crate) fn guarded<T>(device: &Device, work: impl FnOnce() -> Result<T>) -> R
     })
 }
 
+/// Whether tensors of this burn device live in the processor's memory.
+pub(crate) fn is_cpu(device: &burn::tensor::Device) -> bool {
+    #[cfg(feature = "cpu")]
+    return *device == burn::tensor::Device::flex();
+    #[cfg(not(feature = "cpu"))]
+    return false;
+}
+
 /// One kind of [`Device`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceKind {

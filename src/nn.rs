@@ -7,6 +7,7 @@
 mod arch;
 mod avg_pool;
 mod conv2d;
+mod conv_block;
 mod flatten;
 mod instance_norm;
 mod linear;

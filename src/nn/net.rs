@@ -1,5 +1,6 @@
 //! A network at work: layers and their parameters on a device.
 
+use super::conv_block::{BlockSaved, ConvBlock};
 use super::{Layer, Saved};
 use crate::lab::Rng;
 use crate::{Error, Result};
@@ -8,17 +9,83 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// Layers with their parameters. Cloning shares the tensors.
 #[derive(Clone)]
 pub(crate) struct Net {
-    pub(crate) layers: Vec<Layer>,
+    layers: Vec<Layer>,
+    stages: Vec<Stage>,
     /// All parameters, flat, in layer order.
     pub(crate) weights: Vec<Tensor<1>>,
+}
+
+/// What runs as one step: a layer, or on the processor a whole block.
+#[derive(Clone)]
+enum Stage {
+    Layer(Layer),
+    Block(ConvBlock),
+}
+
+/// What a stage's forward pass keeps.
+pub(crate) enum Kept {
+    Layer(Saved),
+    Block(BlockSaved),
+}
+
+impl Stage {
+    fn all(layers: &[Layer], fuse: bool) -> Vec<Self> {
+        let mut stages = vec![];
+        let mut rest = layers;
+        while let Some(first) = rest.first() {
+            let block = if fuse { ConvBlock::of(rest) } else { None };
+            let (stage, length) = match block {
+                Some(block) => (Self::Block(block), ConvBlock::LAYERS),
+                None => (Self::Layer(first.clone()), 1),
+            };
+            stages.push(stage);
+            rest = &rest[length..];
+        }
+        stages
+    }
+
+    fn parameters(&self) -> usize {
+        match self {
+            Self::Layer(layer) => layer.parameters().len(),
+            Self::Block(_) => ConvBlock::PARAMETERS,
+        }
+    }
+
+    fn forward(&self, w: &[Tensor<1>], x: Tensor<4>, saving: bool) -> (Tensor<4>, Kept) {
+        match self {
+            Self::Layer(layer) => {
+                let (y, saved) = layer.forward(w, x);
+                (y, Kept::Layer(saved))
+            }
+            Self::Block(block) => {
+                let (y, saved) = block.forward(w, x, saving);
+                (y, Kept::Block(saved))
+            }
+        }
+    }
+
+    fn input_gradient(&self, w: &[Tensor<1>], kept: &Kept, grad: Tensor<4>) -> Tensor<4> {
+        match (self, kept) {
+            (Self::Layer(layer), Kept::Layer(saved)) => layer.input_gradient(w, saved, grad),
+            (Self::Block(block), Kept::Block(saved)) => block.input_gradient(w, saved, grad),
+            _ => grad, // a tape of another network: cannot happen inside Net
+        }
+    }
+
+    fn weight_gradients(&self, w: &[Tensor<1>], kept: &Kept, grad: Tensor<4>) -> Vec<Tensor<1>> {
+        match (self, kept) {
+            (Self::Layer(layer), Kept::Layer(saved)) => layer.weight_gradients(saved, grad),
+            (Self::Block(block), Kept::Block(saved)) => block.weight_gradients(w, saved, grad),
+            _ => vec![],
+        }
+    }
 }
 
 impl Net {
     /// A fresh network; its weights come from `rng` alone, so they are the same on every device.
     pub(crate) fn new(layers: Vec<Layer>, rng: &mut Rng, device: &Device) -> Self {
         let host: Vec<Vec<f32>> = layers.iter().flat_map(|layer| layer.initialise(rng)).collect();
-        let weights = host.into_iter().map(|w| vector(w, device)).collect();
-        Self { layers, weights }
+        Self::on(layers, host.into_iter().map(|w| vector(w, device)).collect(), crate::device::is_cpu(device))
     }
 
     /// A network with given weights, `host[i]` the i-th parameter vector.
@@ -29,38 +96,44 @@ impl Net {
             let what = format!("weights of lengths {given:?} for a network that needs {lengths:?}");
             return Err(Error::mismatch(what, "use the architecture the weights were trained with"));
         }
-        Ok(Self { layers, weights: host.iter().map(|w| vector(w.clone(), device)).collect() })
+        Ok(Self::on(layers, host.iter().map(|w| vector(w.clone(), device)).collect(), crate::device::is_cpu(device)))
+    }
+
+    fn on(layers: Vec<Layer>, weights: Vec<Tensor<1>>, fuse: bool) -> Self {
+        Self { stages: Stage::all(&layers, fuse), layers, weights }
     }
 
     /// Everything before the last linear layer: the embedding of distribution matching and herding.
-    pub(crate) fn features(mut self) -> Self {
-        if let Some(last) = self.layers.pop() {
-            self.weights.truncate(self.weights.len() - last.parameters().len());
+    pub(crate) fn features(self) -> Self {
+        let Self { mut layers, mut weights, stages } = self;
+        if let Some(last) = layers.pop() {
+            weights.truncate(weights.len() - last.parameters().len());
         }
-        self
+        let fuse = stages.iter().any(|stage| matches!(stage, Stage::Block(_)));
+        Self::on(layers, weights, fuse)
     }
 
     /// The output alone; intermediate activations are dropped as soon as they are used.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let mut at = 0;
         let mut y = x;
-        for layer in &self.layers {
-            let count = layer.parameters().len();
-            y = layer.forward(&self.weights[at..at + count], y).0;
+        for stage in &self.stages {
+            let count = stage.parameters();
+            y = stage.forward(&self.weights[at..at + count], y, false).0;
             at += count;
         }
         y
     }
 
     /// The output and what the backward pass needs.
-    pub(crate) fn forward_saving(&self, x: Tensor<4>) -> (Tensor<4>, Vec<Saved>) {
+    pub(crate) fn forward_saving(&self, x: Tensor<4>) -> (Tensor<4>, Vec<Kept>) {
         let mut at = 0;
         let mut y = x;
-        let mut tape = Vec::with_capacity(self.layers.len());
-        for layer in &self.layers {
-            let count = layer.parameters().len();
-            let (out, saved) = layer.forward(&self.weights[at..at + count], y);
-            tape.push(saved);
+        let mut tape = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            let count = stage.parameters();
+            let (out, kept) = stage.forward(&self.weights[at..at + count], y, true);
+            tape.push(kept);
             y = out;
             at += count;
         }
@@ -68,33 +141,34 @@ impl Net {
     }
 
     /// The gradients of all parameters, in their order, from the gradient in the output.
-    pub(crate) fn weight_gradients(&self, tape: &[Saved], grad: Tensor<4>) -> Vec<Tensor<1>> {
+    pub(crate) fn weight_gradients(&self, tape: &[Kept], grad: Tensor<4>) -> Vec<Tensor<1>> {
         let mut gradients = vec![];
         let mut grad = grad;
         let mut at = self.weights.len();
-        for (i, layer) in self.layers.iter().enumerate().rev() {
-            let count = layer.parameters().len();
+        for (stage, kept) in self.stages.iter().zip(tape).rev() {
+            let count = stage.parameters();
             at -= count;
-            let mut own = layer.weight_gradients(&tape[i], grad.clone());
+            let w = &self.weights[at..at + count];
+            let mut own = stage.weight_gradients(w, kept, grad.clone());
             own.reverse();
             gradients.extend(own);
             if at == 0 {
-                break; // nothing before this layer has parameters
+                break; // nothing before this stage has parameters
             }
-            grad = layer.input_gradient(&self.weights[at..at + count], &tape[i], grad);
+            grad = stage.input_gradient(w, kept, grad);
         }
         gradients.reverse();
         gradients
     }
 
     /// The gradient in the input, from the gradient in the output.
-    pub(crate) fn input_gradient(&self, tape: &[Saved], grad: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn input_gradient(&self, tape: &[Kept], grad: Tensor<4>) -> Tensor<4> {
         let mut grad = grad;
         let mut at = self.weights.len();
-        for (i, layer) in self.layers.iter().enumerate().rev() {
-            let count = layer.parameters().len();
+        for (stage, kept) in self.stages.iter().zip(tape).rev() {
+            let count = stage.parameters();
             at -= count;
-            grad = layer.input_gradient(&self.weights[at..at + count], &tape[i], grad);
+            grad = stage.input_gradient(&self.weights[at..at + count], kept, grad);
         }
         grad
     }
@@ -149,7 +223,7 @@ mod tests {
     /// The same network through burn's autodiff.
     fn by_autodiff(net: &Net, x: &Tensor<4>, one_hot: &Tensor<2>) -> (Vec<Vec<f32>>, Vec<f32>, f32) {
         let weights: Vec<Tensor<1>> = net.weights.iter().map(|w| w.clone().autodiff().require_grad()).collect();
-        let tracked = Net { layers: net.layers.clone(), weights };
+        let tracked = Net::on(net.layers.clone(), weights, false);
         let x = x.clone().autodiff().require_grad();
         let logits: Tensor<2> = tracked.forward(x.clone()).flatten(1, 3);
         let [n, _] = logits.dims();
@@ -168,8 +242,14 @@ mod tests {
         }
     }
 
+    /// Layer by layer, and with fused blocks.
     fn backward_agrees_with_autodiff(layers: Vec<Layer>, shape: [usize; 4]) {
         let (net, x, one_hot) = problem(layers, shape);
+        agrees_with_autodiff(Net::on(net.layers.clone(), net.weights.clone(), false), x.clone(), one_hot.clone());
+        agrees_with_autodiff(net, x, one_hot);
+    }
+
+    fn agrees_with_autodiff(net: Net, x: Tensor<4>, one_hot: Tensor<2>) {
         let (weights, input, loss) = by_autodiff(&net, &x, &one_hot);
         let (logits, tape) = net.forward_saving(x);
         let (ours, grad) = cross_entropy(logits, one_hot);
@@ -185,6 +265,9 @@ mod tests {
     fn conv_net_backward_agrees_with_autodiff() {
         let layers = Arch::conv_net().with_width(4).with_depth(2).layers([2, 10, 9], 3).unwrap();
         backward_agrees_with_autodiff(layers, [5, 2, 10, 9]);
+        // Wider than one register tile, and with channels that do not fill the last one.
+        let layers = Arch::conv_net().with_width(21).with_depth(2).layers([3, 16, 14], 3).unwrap();
+        backward_agrees_with_autodiff(layers, [2, 3, 16, 14]);
     }
 
     #[test]

@@ -1,0 +1,184 @@
+//! The arithmetic of a fused block for one chunk of images, in vector registers.
+//!
+//! Everything is channels-last inside: a 3×3 correlation then reads 3·c consecutive numbers per kernel row, and the output
+//! channels fill vector registers. The inner loops hold a tile of `P` pixels × `V` vectors of channels in registers and only add
+//! to it. pulp chooses the instruction set at run time.
+
+use pulp::{Simd, WithSimd};
+
+/// Pixels per register tile: 6 pixels × 2 vectors, with a weight and a broadcast, fill the 16 registers of AVX2.
+const TILE: usize = 6;
+
+/// Runs `op` with the best instruction set of this machine.
+pub(super) fn vectorize<Op: WithSimd>(op: Op) -> Op::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(simd, op);
+    }
+    pulp::Arch::new().dispatch(op)
+}
+
+/// `out[y][x][o] = bias[o] + Σ pad[y + dy][x + dx][i] · w[dy][dx][i][o]`, channels padded to whole tiles of vectors.
+///
+/// `pad` is `[height + 2, width + 2, inputs]`, `weights` `[9 · inputs, outputs]`, `out` `[height · width, outputs]`.
+pub(super) struct Correlation<'a> {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) weights: &'a [f32],
+    pub(super) bias: &'a [f32],
+}
+
+impl Correlation<'_> {
+    #[inline(always)]
+    pub(super) fn run<S: Simd>(&self, simd: S, packed: &[f32], pad: &[f32], out: &mut [f32]) {
+        if self.outputs <= S::F32_LANES {
+            self.tiles::<S, 1>(simd, packed, pad, out);
+        } else {
+            self.tiles::<S, 2>(simd, packed, pad, out);
+        }
+    }
+
+    /// The weights as `[tile of channels][9 · inputs][vectors]`, zero beyond the last channel.
+    #[inline(always)]
+    pub(super) fn pack<S: Simd>(&self) -> Vec<f32> {
+        let lanes = if self.outputs <= S::F32_LANES { S::F32_LANES } else { 2 * S::F32_LANES };
+        let taps = 9 * self.inputs;
+        let mut packed = vec![0.0; self.outputs.div_ceil(lanes) * taps * lanes];
+        for (tile, block) in packed.chunks_exact_mut(taps * lanes).enumerate() {
+            let from = tile * lanes;
+            let count = lanes.min(self.outputs - from);
+            for (row, weights) in block.chunks_exact_mut(lanes).zip(self.weights.chunks_exact(self.outputs)) {
+                row[..count].copy_from_slice(&weights[from..from + count]);
+            }
+        }
+        packed
+    }
+
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize>(&self, simd: S, packed: &[f32], pad: &[f32], out: &mut [f32]) {
+        let lanes = V * S::F32_LANES;
+        let taps = 9 * self.inputs;
+        for (tile, weights) in packed.chunks_exact(taps * lanes).enumerate() {
+            let (weights, _) = S::as_simd_f32s(weights);
+            let channel = tile * lanes;
+            for y in 0..self.height {
+                let mut x = 0;
+                while x < self.width {
+                    match self.width - x {
+                        1 => self.tile::<S, V, 1>(simd, weights, pad, out, [channel, y, x]),
+                        2 => self.tile::<S, V, 2>(simd, weights, pad, out, [channel, y, x]),
+                        3 => self.tile::<S, V, 3>(simd, weights, pad, out, [channel, y, x]),
+                        4 | 8 => self.tile::<S, V, 4>(simd, weights, pad, out, [channel, y, x]),
+                        5 => self.tile::<S, V, 5>(simd, weights, pad, out, [channel, y, x]),
+                        _ => self.tile::<S, V, TILE>(simd, weights, pad, out, [channel, y, x]),
+                    }
+                    x += match self.width - x {
+                        8 => 4,
+                        left => left.min(TILE),
+                    };
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize, const P: usize>(
+        &self,
+        simd: S,
+        weights: &[S::f32s],
+        pad: &[f32],
+        out: &mut [f32],
+        [channel, y, x]: [usize; 3],
+    ) {
+        let row = 3 * self.inputs;
+        let stride = (self.width + 2) * self.inputs;
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        for (dy, weights) in weights.chunks_exact(row * V).enumerate() {
+            let start = (y + dy) * stride + x * self.inputs;
+            let pixels: [&[f32]; P] = std::array::from_fn(|p| &pad[start + p * self.inputs..][..row]);
+            for (j, w) in weights.chunks_exact(V).enumerate() {
+                for p in 0..P {
+                    let value = simd.splat_f32s(pixels[p][j]);
+                    for v in 0..V {
+                        sums[p][v] = simd.mul_add_e_f32s(value, w[v], sums[p][v]);
+                    }
+                }
+            }
+        }
+        let count = (V * S::F32_LANES).min(self.outputs - channel);
+        for (p, sums) in sums.iter().enumerate() {
+            let at = (y * self.width + x + p) * self.outputs + channel;
+            let values: &[f32] = pulp::bytemuck::cast_slice(sums);
+            for ((out, value), bias) in out[at..at + count].iter_mut().zip(values).zip(&self.bias[channel..]) {
+                *out = value + bias;
+            }
+        }
+    }
+}
+
+/// Adds `Σ_{y,x} pad[y + dy][x + dx][i] · grad[y][x][o]` to `sum[dy][dx][i][o]`: the weight gradient of one image.
+pub(super) struct WeightGradient {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+}
+
+impl WeightGradient {
+    #[inline(always)]
+    pub(super) fn run<S: Simd>(&self, simd: S, pad: &[f32], grad: &[f32], scratch: &mut Vec<f32>, sum: &mut [f32]) {
+        let lanes = 2 * S::F32_LANES;
+        for channel in (0..self.outputs).step_by(lanes) {
+            // The gradient of one tile of channels, contiguous, so that the loops below stay in the cache.
+            let count = lanes.min(self.outputs - channel);
+            scratch.clear();
+            scratch.resize(self.height * self.width * lanes, 0.0);
+            for (to, from) in scratch.chunks_exact_mut(lanes).zip(grad.chunks_exact(self.outputs)) {
+                to[..count].copy_from_slice(&from[channel..channel + count]);
+            }
+            let (grad, _) = S::as_simd_f32s(scratch);
+            for dy in 0..3 {
+                let row = 3 * self.inputs;
+                let mut j = 0;
+                while j < row {
+                    let at = [channel, dy, j];
+                    match row - j {
+                        1 => self.tile::<S, 1>(simd, pad, grad, sum, at),
+                        2 => self.tile::<S, 2>(simd, pad, grad, sum, at),
+                        3 => self.tile::<S, 3>(simd, pad, grad, sum, at),
+                        4 => self.tile::<S, 4>(simd, pad, grad, sum, at),
+                        5 => self.tile::<S, 5>(simd, pad, grad, sum, at),
+                        _ => self.tile::<S, TILE>(simd, pad, grad, sum, at),
+                    }
+                    j += (row - j).min(TILE);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const K: usize>(&self, simd: S, pad: &[f32], grad: &[S::f32s], sum: &mut [f32], [channel, dy, j]: [usize; 3]) {
+        let stride = (self.width + 2) * self.inputs;
+        let mut sums = [[simd.splat_f32s(0.0); 2]; K];
+        for (y, grads) in grad.chunks_exact(2 * self.width).enumerate() {
+            let row = &pad[(y + dy) * stride + j..];
+            for (x, g) in grads.chunks_exact(2).enumerate() {
+                let values = &row[x * self.inputs..][..K];
+                for k in 0..K {
+                    let value = simd.splat_f32s(values[k]);
+                    for v in 0..2 {
+                        sums[k][v] = simd.mul_add_e_f32s(value, g[v], sums[k][v]);
+                    }
+                }
+            }
+        }
+        let count = (2 * S::F32_LANES).min(self.outputs - channel);
+        for (k, sums) in sums.iter().enumerate() {
+            let at = (dy * 3 * self.inputs + j + k) * self.outputs + channel;
+            let values: &[f32] = pulp::bytemuck::cast_slice(sums);
+            sum[at..at + count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+}
