@@ -57,28 +57,30 @@ class Rust:
 def main() -> int:
     options = read_options()
     try:
-        return start(options)
+        start(options)
     except Stop as problem:
         print(f"\nstart.py: {problem}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
-        return 130
+    return 1
 
 
-def start(options: argparse.Namespace) -> int:
+def start(options: argparse.Namespace) -> None:
     rust = find_rust()
     announce(rust)
     python = install_jupyter()
     evcxr = install_evcxr(rust)
     build_library(rust, options.features)
     kernels = register_kernel(rust, evcxr, options.register)
-    environment = os.environ | {"JUPYTER_PATH": join_paths(kernels, os.environ.get("JUPYTER_PATH"))}
     if options.measure:
-        return run_script(python, environment, ["measure.py"])
-    if options.run:
-        return run_script(python, environment, ["run.py", *run_arguments(options, rust)])
-    return open_lab(python, environment, options)
+        arguments = ["-B", str(KERNEL / "measure.py")]
+    elif options.run:
+        arguments = ["-B", str(KERNEL / "run.py"), *run_arguments(options, rust)]
+    else:
+        arguments = lab_arguments(options)
+    environment = os.environ | {"JUPYTER_PATH": join_paths(kernels, os.environ.get("JUPYTER_PATH"))}
+    # That program takes our place, so that Ctrl-C reaches it alone and it can end its kernels.
+    os.execve(python, [str(python), *arguments], environment)
 
 
 def read_options() -> argparse.Namespace:
@@ -230,19 +232,12 @@ def run_arguments(options: argparse.Namespace, rust: Rust) -> list[str]:
     return [*output, "--html", str(pages), "--timeout", str(options.timeout), *map(str, options.run)]
 
 
-def run_script(python: Path, environment: dict, arguments: list[str]) -> int:
-    """Runs one of the kernel folder's scripts inside the virtual environment."""
-    script, *rest = arguments
-    return subprocess.run([python, "-B", KERNEL / script, *rest], env=environment, check=False).returncode
-
-
-def open_lab(python: Path, environment: dict, options: argparse.Namespace) -> int:
-    command = [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={options.folder.resolve()}", f"--port={options.port}", "-y"]
-    command += ["--no-browser"] if options.no_browser else []
-    command += ["--allow-root"] if os.geteuid() == 0 else []
+def lab_arguments(options: argparse.Namespace) -> list[str]:
+    arguments = ["-m", "jupyterlab", f"--ServerApp.root_dir={options.folder.resolve()}", f"--port={options.port}", "-y"]
+    arguments += ["--no-browser"] if options.no_browser else []
+    arguments += ["--allow-root"] if os.geteuid() == 0 else []
     say("JupyterLab", "starting; Ctrl-C ends it")
-    sys.stdout.flush()
-    os.execve(python, command + options.lab, environment)
+    return arguments + options.lab
 
 
 # Small tools.

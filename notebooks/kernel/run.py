@@ -20,7 +20,6 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client.manager import KernelManager
-from nbconvert import HTMLExporter
 
 READY_WITHIN_S = 300
 # How long stderr may lag behind the end of a cell; the end of the notebook waits longer, once.
@@ -49,6 +48,9 @@ class Kernel:
             text = f"the kernel did not start: {error}\n{self.last_words()}"
             self.close()
             raise CellFailed(text) from error
+        except KeyboardInterrupt:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -233,6 +235,8 @@ def save(notebook, path: Path, options: argparse.Namespace, complete: bool) -> N
     if not complete:
         target = options.html / f"{path.stem}.failed.ipynb"
     nbformat.write(notebook, target)
+    from nbconvert import HTMLExporter  # takes seconds to import
+
     page, _ = HTMLExporter().from_notebook_node(notebook)
     (options.html / f"{path.stem}.html").write_text(page, encoding="utf-8")
 
@@ -244,7 +248,11 @@ def main() -> int:
     parser.add_argument("--html", type=Path, required=True, help="folder for the pages")
     parser.add_argument("--timeout", type=float, default=600)
     options = parser.parse_args()
-    problems = [problem for path in options.notebooks if (problem := report(path, options))]
+    try:
+        problems = [problem for path in options.notebooks if (problem := report(path, options))]
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
     print(f"pages are in {options.html}")
     return 1 if problems else 0
 
