@@ -66,6 +66,9 @@ def main() -> int:
 
 
 def start(options: argparse.Namespace) -> None:
+    for notebook in options.run or []:
+        if not notebook.is_file():
+            raise Stop(f"there is no notebook {notebook}")
     rust = find_rust()
     announce(rust)
     python = install_jupyter()
@@ -140,7 +143,7 @@ def install_jupyter() -> Path:
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", KERNEL / "requirements.txt"]
         subprocess.run(pip, check=True)
     except (subprocess.CalledProcessError, OSError) as error:
-        raise Stop(f"JupyterLab could not be installed: {error}. Is there a network, and Python's `venv` (Debian: python3-venv)?") from error
+        raise Stop("JupyterLab could not be installed, see above. Is there a network, and Python's `venv` (Debian: python3-venv)?") from error
     done.write_text(wanted)
     return python
 
@@ -224,9 +227,6 @@ def kernel_json(rust: Rust, evcxr: Path, home: Path) -> dict:
 
 
 def run_arguments(options: argparse.Namespace, rust: Rust) -> list[str]:
-    for notebook in options.run:
-        if not notebook.is_file():
-            raise Stop(f"there is no notebook {notebook}")
     pages = options.output or rust.target / "notebooks"
     output = ["--output", str(options.output)] if options.output else []
     return [*output, "--html", str(pages), "--timeout", str(options.timeout), *map(str, options.run)]

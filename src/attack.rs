@@ -4,7 +4,7 @@
 //!    [`Signals`]: every model's logits and members.
 //! 2. An [`Attack`] takes one model as its target and the others as shadows, whose members it knows, and scores each record.
 //! 3. Every model takes its turn as target (leave one out); the scores of all turns, ranked together, give one
-//!    [`Roc`](crate::roc::Roc).
+//!    [`Roc`].
 //!
 //! # Members
 //! | attack | reference |

@@ -1,6 +1,6 @@
 //! Condensation: a small synthetic set that trains almost as well as the real one, and the baselines it must beat.
 //!
-//! No method here is private: all carry [`Event::NonPrivate`](crate::privacy::Event::NonPrivate). How much they leak is measured,
+//! No method here is private: all carry [`Event::NonPrivate`]. How much they leak is measured,
 //! not assumed.
 
 pub mod distribution_matching;

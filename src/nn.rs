@@ -1,6 +1,7 @@
-//! Networks: a serialisable list of layers, each with a hand-written `forward` and `backward` made of ordinary tensor operations.
+//! Networks: a serialisable list of layers, each with a hand-written forward and backward pass made of ordinary tensor
+//! operations.
 //!
-//! The only place, with `augment`, where burn tensors live. Activations are always `[n, c, h, w]` (`[n, d, 1, 1]` after
+//! The only place where burn tensors live. Activations are always `[n, c, h, w]` (`[n, d, 1, 1]` after
 //! [`Layer::Flatten`]); parameters are flat vectors on the device, one per weight or bias, so that optimisers, clipping and
 //! federated averaging need not know their shapes.
 

@@ -4,11 +4,12 @@ pub use crate::attack::{Attack, Game, LikelihoodRatio, LossThreshold, Pipeline, 
 pub use crate::catalogue::catalogue;
 pub use crate::condense::{DistributionMatching, Herding, Init, RandomSubset};
 pub use crate::data::{Dataset, Membership, Split};
-pub use crate::display::{Figure, ImageGrid, Plot, Show, Table, TableDisplay};
+pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
 pub use crate::nn::{Arch, Optimizer};
 pub use crate::privacy::Event;
 pub use crate::report::Report;
 pub use crate::roc::Roc;
+pub use crate::stats::{MeanInterval, Rate};
 pub use crate::synthesize::Synthesize;
 pub use crate::train::{Evaluation, Model, Schedule, Train};
 pub use crate::{Device, Error, Lab, Result};

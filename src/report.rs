@@ -53,6 +53,12 @@ pub struct Row {
     pub seconds: f64,
     /// Seed of the lab.
     pub seed: u64,
+    /// Which records were counted.
+    pub counted: String,
+    /// The pipeline with all its parameters.
+    pub pipeline: serde_json::Value,
+    /// The game's parameters.
+    pub game: serde_json::Value,
     /// The curve.
     pub roc: Roc,
 }
@@ -64,7 +70,8 @@ impl Report {
         Self { title: title.to_string(), records: None, rows: vec![] }
     }
 
-    /// The same report counting only these records of the pool (the canaries, say).
+    /// The same report counting only these records of the pool. Without this it counts the canaries if the game marked any, and all
+    /// records otherwise.
     #[must_use]
     pub fn on_records(mut self, records: &[usize]) -> Self {
         self.records = Some(records.to_vec());
@@ -76,9 +83,16 @@ impl Report {
     /// # Errors
     /// What the attack answers.
     pub fn measure(&mut self, signals: &Signals, attack: &dyn Attack) -> Result<()> {
+        let marked = signals.marked_records();
         let roc = match &self.records {
-            None => attack.roc(signals)?,
             Some(records) => attack.roc_of(signals, records)?,
+            None if !marked.is_empty() => attack.roc_of(signals, &marked)?,
+            None => attack.roc(signals)?,
+        };
+        let counted = match &self.records {
+            Some(records) => format!("{} chosen records", records.len()),
+            None if !marked.is_empty() => format!("the {} canaries", marked.len()),
+            None => format!("all {} records", signals.len()),
         };
         let manifest = signals.manifest();
         let accuracies: Vec<f64> = manifest.runs.iter().filter_map(|run| run.test_accuracy).collect();
@@ -94,6 +108,9 @@ impl Report {
             runs: signals.models(),
             seconds: manifest.seconds,
             seed: manifest.seed,
+            counted,
+            pipeline: manifest.pipeline.clone(),
+            game: manifest.game.clone(),
             roc,
         });
         Ok(())
@@ -183,16 +200,27 @@ impl Report {
                 row.runs.to_string(),
             ]);
         }
-        let warnings: Vec<String> = self
-            .rows
-            .iter()
-            .filter_map(|row| row.tpr_at_01_percent.warning.as_ref().map(|text| format!("{}: {text}", row.method)))
-            .collect();
-        let counted = self.records.as_ref().map_or("all records".to_string(), |records| format!("{} chosen records", records.len()));
-        let note = "Guessing: AUC 0.5, TPR = FPR. Intervals: 95 %. ε = ∞: nothing is proven.";
-        let caption = if warnings.is_empty() { String::new() } else { format!(" At 0.1 %: {}.", warnings.join("; ")) };
-        table.captioned(&format!("On {counted}. {note}{caption}"))
+        let counted = distinct(self.rows.iter().map(|row| row.counted.clone()));
+        let warnings = |at: fn(&Row) -> &TprAt| distinct(self.rows.iter().filter_map(|row| at(row).warning.clone()));
+        let mut caption = format!("On {counted}. Guessing: AUC 0.5, TPR = FPR. Intervals: 95 %. ε = ∞: nothing is proven.");
+        for (bound, text) in [("1 %", warnings(|row| &row.tpr_at_1_percent)), ("0.1 %", warnings(|row| &row.tpr_at_01_percent))] {
+            if !text.is_empty() {
+                caption.push_str(&format!(" At {bound}: {text}."));
+            }
+        }
+        table.captioned(&caption)
     }
+}
+
+/// Texts joined, each once.
+fn distinct(texts: impl Iterator<Item = String>) -> String {
+    let mut once: Vec<String> = vec![];
+    for text in texts {
+        if !once.contains(&text) {
+            once.push(text);
+        }
+    }
+    once.join("; ")
 }
 
 impl Show for Report {

@@ -16,6 +16,7 @@
 
 mod beta;
 
+use crate::display::{Figure, Show, show_inline};
 use crate::{Error, Result};
 use beta::beta_quantile;
 use serde::{Deserialize, Serialize};
@@ -281,6 +282,26 @@ pub fn normal_log_cdf(x: f64) -> f64 {
     let series = -y * (1.0 - y * (3.0 - y * (15.0 - 105.0 * y)));
     normal_log_pdf(x, 0.0, 1.0) - libm::log(-x) + libm::log1p(series)
 }
+
+impl Show for Rate {
+    fn figure(&self) -> Figure {
+        Figure::text(format!("{self}  ({} of {}, 95 % Clopper-Pearson)", self.hits, self.of))
+    }
+}
+
+impl Show for Estimate {
+    fn figure(&self) -> Figure {
+        Figure::text(format!("{self}  (95 %)"))
+    }
+}
+
+impl Show for MeanInterval {
+    fn figure(&self) -> Figure {
+        Figure::text(format!("{self}  ({} runs, 95 % Student t)", self.n))
+    }
+}
+
+show_inline!(Rate, Estimate, MeanInterval);
 
 #[cfg(test)]
 mod tests {

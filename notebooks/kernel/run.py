@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import KernelManager
 
 READY_WITHIN_S = 300
@@ -38,7 +39,10 @@ class Kernel:
     def __init__(self, name: str, folder: Path):
         self.log = tempfile.TemporaryFile("w+")
         self.manager = KernelManager(kernel_name=name)
-        self.manager.start_kernel(cwd=str(folder), stdout=self.log, stderr=self.log)
+        try:
+            self.manager.start_kernel(cwd=str(folder), stdout=self.log, stderr=self.log)
+        except NoSuchKernel as error:
+            raise CellFailed(f"it asks for the kernel `{name}`, which start.py does not know; ours is `freelunch`") from error
         self.client = self.manager.client()
         self.client.start_channels()
         try:

@@ -10,6 +10,7 @@
 
 use super::Signals;
 use super::signals::{Manifest, Run};
+use crate::privacy::Event;
 use crate::synthesize::Synthesize;
 use crate::train::{Model, Train};
 use crate::{Dataset, Device, Error, Lab, Result};
@@ -100,13 +101,14 @@ pub struct Game {
     shadows: usize,
     queries: Queries,
     test: Option<Dataset>,
+    canaries: Vec<usize>,
 }
 
 impl Game {
     /// A game of `shadows` runs, an even number of at least 2. 16 show a trend, 64 and more resolve low false positive rates.
     #[must_use]
     pub fn new(shadows: usize) -> Self {
-        Self { shadows, queries: Queries::Original, test: None }
+        Self { shadows, queries: Queries::Original, test: None, canaries: vec![] }
     }
 
     /// The same game with more questions per record.
@@ -120,6 +122,14 @@ impl Game {
     #[must_use]
     pub fn with_test(mut self, test: &Dataset) -> Self {
         self.test = Some(test.clone());
+        self
+    }
+
+    /// The same game with these records of the pool marked, so that a [`Report`](crate::report::Report) counts them alone: the
+    /// records that are easiest to find, such as mislabelled ones (arXiv 2404.17399).
+    #[must_use]
+    pub fn with_canaries(mut self, positions: &[usize]) -> Self {
+        self.canaries = positions.to_vec();
         self
     }
 
@@ -138,11 +148,18 @@ impl Game {
         if let Some(test) = &self.test {
             pool.same_kind(test)?;
         }
+        let mut marked = vec![false; pool.len()];
+        for &canary in &self.canaries {
+            let Some(mark) = marked.get_mut(canary) else {
+                return Err(Error::config(format!("canary {canary}"), format!("expected positions below {}", pool.len())));
+            };
+            *mark = true;
+        }
         let start = Instant::now();
         let member = balanced_membership(self.shadows, pool.len(), lab);
         let variants = self.variants(pool)?;
         let progress = Mutex::new((lab.progress(&format!("shadow runs, {}", pipeline.name()), self.shadows), 0));
-        let play_one = |m: usize| -> Result<(Vec<f32>, Run)> {
+        let play_one = |m: usize| -> Result<Played> {
             let started = Instant::now();
             let members: Vec<usize> = (0..pool.len()).filter(|&i| member[m * pool.len() + i]).collect();
             let run_lab = lab.child("shadow", m as u64).quiet();
@@ -158,13 +175,20 @@ impl Game {
                 test_accuracy: accuracy.map(|rate| rate.value()),
                 seconds: started.elapsed().as_secs_f64(),
             };
-            Ok((logits, run))
+            Ok(Played { logits, run, event: model.event() })
         };
-        let played: Result<Vec<(Vec<f32>, Run)>> = match lab.device() {
+        let played: Result<Vec<Played>> = match lab.device() {
             Device::Cpu => (0..self.shadows).into_par_iter().map(play_one).collect(),
             _ => (0..self.shadows).map(play_one).collect(),
         };
-        let (logits, runs): (Vec<Vec<f32>>, Vec<Run>) = played?.into_iter().unzip();
+        let mut logits = vec![];
+        let mut runs = vec![];
+        let mut event = Event::NoOp;
+        for played in played? {
+            logits.extend(played.logits);
+            runs.push(played.run);
+            event = event.and(played.event);
+        }
         let manifest = Manifest {
             library: env!("CARGO_PKG_VERSION").into(),
             name: pipeline.name(),
@@ -172,12 +196,12 @@ impl Game {
             game: serde_json::json!({ "shadows": self.shadows, "queries": self.queries }),
             seed: lab.seed_value(),
             data: pool.digest(),
-            event: pool.event(),
+            event,
             runs,
             seconds: start.elapsed().as_secs_f64(),
         };
         let shape = [self.shadows, pool.len(), variants.len(), pool.classes()];
-        Signals::new(logits.concat(), shape, member, pool.labels().to_vec(), manifest)
+        Signals::new(logits, shape, member, pool.labels().to_vec(), manifest)?.with_marked(marked)
     }
 
     /// The pool as asked, one data set per query.
@@ -206,6 +230,13 @@ impl Game {
         }
         Ok(variants)
     }
+}
+
+/// What one shadow run leaves.
+struct Played {
+    logits: Vec<f32>, // [n, queries, classes]
+    run: Run,
+    event: Event,
 }
 
 /// `[models, n]`: record i is a member of the half of the runs that come first in its own random order.

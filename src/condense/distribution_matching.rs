@@ -42,7 +42,7 @@ use std::time::Instant;
 pub struct DistributionMatching {
     /// Synthetic records per class (ipc), at least 1.
     pub per_class: usize,
-    /// Iterations; 20,000 in the paper, 1,000 in [`DistributionMatching::small`].
+    /// Iterations; 20,000 in the paper, 500 in [`DistributionMatching::small`].
     pub steps: usize,
     /// Learning rate of the synthetic records; 1 in the paper.
     pub rate: f64,

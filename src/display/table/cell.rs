@@ -1,6 +1,7 @@
 //! One value of a table.
 
 use crate::display::number::significant;
+use crate::stats::{Estimate, MeanInterval, Rate};
 use std::fmt;
 
 /// A value of a table; made from numbers and text with `Cell::from`.
@@ -101,6 +102,24 @@ impl From<usize> for Cell {
 
 impl From<bool> for Cell {
     fn from(value: bool) -> Self {
+        Self::Text(value.to_string())
+    }
+}
+
+impl From<Rate> for Cell {
+    fn from(value: Rate) -> Self {
+        Self::Text(value.to_string())
+    }
+}
+
+impl From<Estimate> for Cell {
+    fn from(value: Estimate) -> Self {
+        Self::Text(value.to_string())
+    }
+}
+
+impl From<MeanInterval> for Cell {
+    fn from(value: MeanInterval) -> Self {
         Self::Text(value.to_string())
     }
 }
