@@ -74,7 +74,7 @@ def start(options: argparse.Namespace) -> None:
     python = install_jupyter()
     evcxr = install_evcxr(rust)
     build_library(rust, options.features)
-    kernels = register_kernel(rust, evcxr, options.register)
+    kernels = register_kernel(rust, python, evcxr, options.register)
     if options.measure:
         arguments = ["-B", str(KERNEL / "measure.py")]
     elif options.run:
@@ -174,14 +174,13 @@ def build_library(rust: Rust, features: str) -> None:
     stamp.write_text(str(REPO))
 
 
-def register_kernel(rust: Rust, evcxr: Path, for_user: bool) -> Path:
-    """Writes the kernel's configuration and its entry for Jupyter; returns the folder to put on Jupyter's path."""
+def register_kernel(rust: Rust, python: Path, evcxr: Path, for_user: bool) -> Path:
+    """Writes the kernel's entry for Jupyter; returns the folder to put on Jupyter's path."""
     # One folder per checkout: two checkouts do not take each other's kernel.
     home = CACHE / "kernels" / hashlib.sha256(str(REPO).encode()).hexdigest()[:12]
     spec = home / "kernels/freelunch"
     spec.mkdir(parents=True, exist_ok=True)
-    (home / "evcxr.toml").write_text(evcxr_toml(rust))
-    (spec / "kernel.json").write_text(json.dumps(kernel_json(rust, evcxr, home), indent=2) + "\n")
+    (spec / "kernel.json").write_text(json.dumps(kernel_json(rust, python, evcxr, home), indent=2) + "\n")
     if for_user:
         user = jupyter_data() / "kernels/freelunch"
         shutil.copytree(spec, user, dirs_exist_ok=True)
@@ -190,24 +189,9 @@ def register_kernel(rust: Rust, evcxr: Path, for_user: bool) -> Path:
     return home
 
 
-def evcxr_toml(rust: Rust) -> str:
-    """The kernel's start-up file: where rustc finds the built library, and the façade that cells depend on."""
-    flags = [
-        "-Cprefer-dynamic",
-        f"--extern=freelunch_built={rust.deps / DYLIB}",
-        f"-Ldependency={rust.deps}",
-        f"-Clink-arg=-Wl,-rpath,{rust.deps}",
-    ]
-    facade = json.dumps(str(KERNEL / "facade"), ensure_ascii=False)
-    # Unlike RUSTFLAGS, the encoded form may hold paths with spaces.
-    prelude = f":build_env CARGO_ENCODED_RUSTFLAGS={chr(31).join(flags)}\n:dep freelunch = {{ path = {facade} }}\n"
-    return f"[evcxr]\nprelude = {json.dumps(prelude, ensure_ascii=False)}\n"
-
-
-def kernel_json(rust: Rust, evcxr: Path, home: Path) -> dict:
-    """The entry for Jupyter."""
+def kernel_json(rust: Rust, python: Path, evcxr: Path, home: Path) -> dict:
+    """The entry for Jupyter: launch.py with all it needs to know, and the toolchain that built the library."""
     environment = {
-        "EVCXR_CONFIG_DIR": str(home),
         "PATH": join_paths(str(rust.sysroot / "bin"), str(Path(rust.cargo).parent), "${PATH}"),
         "RUSTUP_TOOLCHAIN": str(rust.sysroot),
     }
@@ -218,7 +202,7 @@ def kernel_json(rust: Rust, evcxr: Path, home: Path) -> dict:
         else:
             environment["RUST_SRC_PATH"] = str(folder)
     return {
-        "argv": [str(evcxr), "--control_file", "{connection_file}"],
+        "argv": [*map(str, [python, "-BIS", KERNEL / "launch.py", evcxr, rust.deps / DYLIB, home / "sessions"]), "{connection_file}"],
         "display_name": "Rust (freelunch)",
         "language": "rust",
         "interrupt_mode": "message",

@@ -37,8 +37,10 @@ def main() -> None:
 
 
 def write_empty_kernel(folder: Path) -> None:
-    """The same kernel without the library: everything but the start-up file."""
+    """The same evcxr_jupyter and toolchain without the library."""
     spec = KernelSpecManager().get_kernel_spec(OURS).to_dict()
+    evcxr = next(word for word in spec["argv"] if word.endswith("evcxr_jupyter"))
+    spec["argv"] = [evcxr, "--control_file", "{connection_file}"]
     spec["env"]["EVCXR_CONFIG_DIR"] = str(folder)
     target = folder / "kernels" / EMPTY
     target.mkdir(parents=True)
