@@ -169,8 +169,8 @@ def build_library(rust: Rust, features: str) -> None:
         subprocess.run([rust.cargo, "clean", "--quiet", "--package", "freelunch"], cwd=REPO, check=True)
     command = [rust.cargo, "build", *(["--features", features] if features else [])]
     cargo(command, "library", {})
-    if not (rust.deps / DYLIB).exists():
-        raise Stop(f"there is no {rust.deps / DYLIB} after `cargo build`; if another cargo is replacing it just now, run this again.")
+    if not (rust.deps / DYLIB).exists():  # another cargo is replacing it just now: wait for that one
+        cargo(command, "library", {})
     stamp.write_text(str(REPO))
 
 

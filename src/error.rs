@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// What every fallible function of this library returns.
-pub type Result<T> = std::result::Result<T, Error>;
+// The second parameter lets code that a notebook kernel generates (`Result<(), ItsOwnError>`) see this alias and still compile.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something could not be done, and what to do about it.
 ///

@@ -64,6 +64,9 @@ pub struct Row {
 }
 
 impl Report {
+    /// With fewer shadow runs the left-out target visibly tilts an attack that fits both groups of a record.
+    const ENOUGH_RUNS: usize = 16;
+
     /// An empty report.
     #[must_use]
     pub fn new(title: &str) -> Self {
@@ -207,6 +210,12 @@ impl Report {
             if !text.is_empty() {
                 caption.push_str(&format!(" At {bound}: {text}."));
             }
+        }
+        let fewest = self.rows.iter().map(|row| row.runs).min().unwrap_or(0);
+        if fewest < Self::ENOUGH_RUNS {
+            caption.push_str(&format!(
+                " Only {fewest} runs: leaving the target out tilts LiRA below guessing (on noise AUC 0.41 with 4 runs, 0.47 with 8, 0.49 with 16)."
+            ));
         }
         table.captioned(&caption)
     }

@@ -49,7 +49,7 @@ def link(library: Path, target: Path) -> None:
     deadline = time.monotonic() + WAIT_S
     while not library.exists():
         if time.monotonic() > deadline:
-            sys.exit(f"freelunch is not built: there is no {library}; run notebooks/start.py")
+            sys.exit(f"freelunch is not built, or does not compile just now: there is no {library}; run notebooks/start.py")
         time.sleep(0.2)
     try:
         os.link(library, target)

@@ -95,3 +95,26 @@ fn the_report_is_a_table_a_figure_and_a_frame() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn on_noise_few_runs_tilt_the_leave_one_out_attack_below_guessing() {
+    use freelunch::attack::Manifest;
+    use rand::{RngExt, seq::SliceRandom};
+    let auc = |models: usize| {
+        let n = 2_000;
+        let mut rng = lab(9).rng("noise", models as u64);
+        let logits: Vec<f32> = (0..models * n * 2).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let mut member = vec![false; models * n];
+        let mut order: Vec<usize> = (0..models).collect();
+        for i in 0..n {
+            order.shuffle(&mut rng);
+            order[..models / 2].iter().for_each(|&m| member[m * n + i] = true);
+        }
+        let signals =
+            Signals::new(logits, [models, n, 1, 2], member, vec![0; n], Manifest::new(serde_json::Value::Null, 9, "noise")).unwrap();
+        LikelihoodRatio::online().roc(&signals).unwrap().auc().value
+    };
+    let (four, sixteen) = (auc(4), auc(16));
+    assert!((four - 0.41).abs() < 0.02, "4 runs: {four}");
+    assert!((sixteen - 0.49).abs() < 0.015, "16 runs: {sixteen}");
+}
