@@ -69,7 +69,13 @@ impl Device {
             #[cfg(feature = "vulkan")]
             Self::Vulkan => Ok(burn::tensor::Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(feature = "remote")]
-            Self::Remote(url) => Ok(burn::tensor::Device::remote(url, 0)),
+            Self::Remote(url) => {
+                let host = burn::tensor::remote::RemoteHost::websocket(url);
+                burn::tensor::Device::remote_options(&host).init().map_err(|e| {
+                    let remedy = "start a burn-remote server at that address, ws://host:port, and try again";
+                    Error::device(self, format!("cannot be connected: {e}"), remedy)
+                })
+            }
             #[allow(unreachable_patterns)]
             other => {
                 let feature = other.feature();
