@@ -63,8 +63,8 @@ impl DistributionMatching {
         Self { per_class, steps: 20_000, rate: 1.0, momentum: 0.5, batch: 256, arch: Arch::conv_net(), init: Init::Real }
     }
 
-    /// A preset for a laptop's processor, about 150 times less work: 500 iterations, 64 real records per class, ConvNet of
-    /// width 32, rate 5 (fewer steps need longer ones).
+    /// A preset for a laptop's processor: 500 iterations, 64 real records per class, ConvNet of width 32, rate 5 (fewer steps need
+    /// longer ones).
     #[must_use]
     pub fn small(per_class: usize) -> Self {
         Self { steps: 500, rate: 5.0, batch: 64, arch: Arch::conv_net().with_width(32), ..Self::new(per_class) }
