@@ -3,6 +3,8 @@
 //! No method here is private: all carry [`Event::NonPrivate`]. How much they leak is measured,
 //! not assumed.
 
+mod checkpoint;
+mod descent;
 pub mod distribution_matching;
 pub mod herding;
 pub mod init;
@@ -28,11 +30,11 @@ pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
 /// The real records at `positions` as a condensed set of `method`.
 fn selected(method: &dyn Synthesize, real: &Dataset, positions: &[usize], lab: &Lab, start: Instant) -> Result<Dataset> {
     let chosen = real.subset(positions)?;
-    let started_from = positions.iter().map(|&i| Some(i)).collect();
-    real.synthetic(chosen.x().to_vec(), chosen.labels().to_vec(), origin(method, lab, vec![], started_from, start))
+    let started_from = positions.iter().map(|&i| vec![i]).collect();
+    real.synthetic(chosen.x().to_vec(), chosen.labels().to_vec(), origin(method, lab, vec![], started_from, start.elapsed().as_secs_f64()))
 }
 
-fn origin(method: &dyn Synthesize, lab: &Lab, trace: Vec<(usize, f64)>, started_from: Vec<Option<usize>>, start: Instant) -> Origin {
+fn origin(method: &dyn Synthesize, lab: &Lab, trace: Vec<(usize, f64)>, started_from: Vec<Vec<usize>>, seconds: f64) -> Origin {
     Origin {
         method: method.name(),
         config: method.config(),
@@ -40,6 +42,6 @@ fn origin(method: &dyn Synthesize, lab: &Lab, trace: Vec<(usize, f64)>, started_
         event: Event::NonPrivate,
         trace,
         started_from,
-        seconds: start.elapsed().as_secs_f64(),
+        seconds,
     }
 }

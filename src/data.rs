@@ -43,6 +43,8 @@ pub struct Dataset {
     class_names: Vec<String>,
     normalization: Normalization,
     schema: Option<Schema>,
+    #[serde(default)]
+    soft_labels: Option<Arc<Vec<f32>>>,
     origin: Origin,
 }
 
@@ -59,8 +61,8 @@ pub struct Origin {
     pub event: Event,
     /// The loss at some steps, if there was one.
     pub trace: Vec<(usize, f64)>,
-    /// For every record, the record of the real set it started from (`None` when it started from noise).
-    pub started_from: Vec<Option<usize>>,
+    /// For every record, the records of the real set it started from: none for noise, several for a mixture.
+    pub started_from: Vec<Vec<usize>>,
     /// Seconds of computing.
     pub seconds: f64,
 }
@@ -147,6 +149,7 @@ impl Dataset {
             class_names,
             normalization,
             schema,
+            soft_labels: None,
             origin: Origin::real(name),
         })
     }
@@ -166,6 +169,26 @@ impl Dataset {
     pub fn with_normalization(mut self, normalization: Normalization) -> Self {
         self.normalization = normalization;
         self
+    }
+
+    /// The same records with learned targets, row-major `[n, classes]`, beside their labels.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the length does not fit or a value is not finite.
+    pub fn with_soft_labels(mut self, targets: Vec<f32>) -> Result<Self> {
+        let expected = self.len() * self.classes();
+        if targets.len() != expected || targets.iter().any(|value| !value.is_finite()) {
+            let what = format!("{} values for {} records in {} classes", targets.len(), self.len(), self.classes());
+            return Err(Error::data(&self.name, "soft labels", what, format!("expected {expected} finite values")));
+        }
+        self.soft_labels = Some(Arc::new(targets));
+        Ok(self)
+    }
+
+    /// Learned targets, row-major `[n, classes]`, if a condenser learned any (label learning); [`Dataset::labels`] always exist.
+    #[must_use]
+    pub fn soft_labels(&self) -> Option<&[f32]> {
+        self.soft_labels.as_ref().map(|targets| targets.as_slice())
     }
 
     /// The set's name.
@@ -290,6 +313,7 @@ impl Dataset {
         self.shape.iter().for_each(|&side| hash.update((side as u64).to_le_bytes()));
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
         self.x.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.soft_labels().unwrap_or_default().iter().for_each(|value| hash.update(value.to_le_bytes()));
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Where and how experiments run. Plain data: two labs with the same fields give the same results.
@@ -22,6 +23,10 @@ pub struct Lab {
     seed: u64,
     budget_s: Option<f64>,
     quiet: bool,
+    #[serde(default)]
+    watch: Option<usize>,
+    #[serde(default)]
+    kept_in: Option<PathBuf>,
 }
 
 impl Lab {
@@ -39,7 +44,7 @@ impl Lab {
     /// [`Error::Device`] when the device's backend is not compiled in.
     pub fn on(device: Device) -> Result<Self> {
         device.check()?;
-        Ok(Self { device, seed: 0, budget_s: None, quiet: false })
+        Ok(Self { device, seed: 0, budget_s: None, quiet: false, watch: None, kept_in: None })
     }
 
     /// The same lab with another seed. All randomness of an experiment follows from it.
@@ -68,6 +73,31 @@ impl Lab {
         self
     }
 
+    /// The same lab showing the records and the loss of a condensation every `steps` steps, in the cell where it runs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `steps` is 0.
+    pub fn watch(mut self, steps: usize) -> Result<Self> {
+        if steps == 0 {
+            return Err(Error::config("watch every 0 steps", "expected at least 1"));
+        }
+        self.watch = Some(steps);
+        Ok(self)
+    }
+
+    /// The same lab keeping its condensations in a folder: one that was killed, or stopped by the time budget, goes on where it was
+    /// (at most 20 seconds are lost), and one that is complete is read instead of computed again. Parameters, seed, data and
+    /// version of the library must be the same; otherwise it is another run.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be created.
+    pub fn keep(mut self, folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e, "choose a folder that can be written"))?;
+        self.kept_in = Some(folder.to_path_buf());
+        Ok(self)
+    }
+
     /// The device.
     #[must_use]
     pub fn device(&self) -> &Device {
@@ -78,6 +108,14 @@ impl Lab {
     #[must_use]
     pub fn seed_value(&self) -> u64 {
         self.seed
+    }
+
+    pub(crate) fn watched_every(&self) -> Option<usize> {
+        self.watch
+    }
+
+    pub(crate) fn kept_in(&self) -> Option<&Path> {
+        self.kept_in.as_deref()
     }
 
     /// The moment after which a run that starts now must stop, if there is a budget.
@@ -100,7 +138,7 @@ impl Lab {
     #[must_use]
     pub fn child(&self, label: &str, index: u64) -> Self {
         use rand::Rng as _;
-        Self { seed: self.rng(label, index).next_u64(), ..self.clone() }
+        Self { seed: self.rng(label, index).next_u64(), watch: None, ..self.clone() }
     }
 
     /// Progress of a piece of work with `total` steps; prints at most one whole line a second.

@@ -23,8 +23,8 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
+use super::descent::{Descent, State};
 use super::init::{Init, Start};
-use super::origin;
 use crate::device::guarded;
 use crate::nn::{Arch, Net, to_host, to_tensor};
 use crate::synthesize::Synthesize;
@@ -34,7 +34,6 @@ use burn::tensor::Tensor;
 use rand::seq::index;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// Distribution matching.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,42 +120,26 @@ impl DistributionMatching {
     }
 
     fn run(&self, real: &Dataset, lab: &Lab) -> Result<Dataset> {
-        let start = Instant::now();
-        let Start { mut x, labels, started_from } = self.init.start(real, self.per_class, lab)?;
         let layers = self.arch.layers(real.shape(), real.classes())?;
         let device = lab.open()?;
         let pools: Vec<Vec<usize>> = (0..real.classes()).map(|class| real.of_class(class)).collect();
         let problem = Matching { values: &real.normalized(), shape: real.shape(), chunk: chunk_of(lab.device()), device: &device };
-
-        let mut velocity = vec![0.0f32; x.len()];
-        let mut trace = vec![];
-        let mut progress = lab.progress(&self.name(), self.steps);
-        let deadline = lab.deadline();
-        for step in 0..self.steps {
+        let start = || {
+            let Start { x, labels, started_from } = self.init.start(real, self.per_class, lab)?;
+            Ok(State { x, labels, started_from, ..State::default() })
+        };
+        let step = |step: usize, state: &mut State| {
             let net = Net::new(layers.clone(), &mut lab.rng("network", step as u64), &device).features();
             let mut rng = lab.rng("batch", step as u64);
             let batches: Vec<Vec<usize>> = pools
                 .iter()
                 .map(|pool| index::sample(&mut rng, pool.len(), self.batch.min(pool.len())).iter().map(|i| pool[i]).collect())
                 .collect();
-            let (loss, gradient) = problem.gradient(&net, &batches, &x)?;
-            if !loss.is_finite() {
-                return Err(Error::Diverged { what: "matching loss".into(), step, value: loss });
-            }
-            for ((x, v), g) in x.iter_mut().zip(&mut velocity).zip(&gradient) {
-                *v = self.momentum as f32 * *v + g;
-                *x -= self.rate as f32 * *v;
-            }
-            if step % (self.steps / 100).max(1) == 0 || step + 1 == self.steps {
-                trace.push((step, loss));
-            }
-            progress.step(step + 1, &format!("loss {loss:.3}"));
-            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                break; // the trace says how far it came
-            }
-        }
-        let x = real.normalization().undo(&x, real.shape());
-        real.synthetic(x, labels, origin(self, lab, trace, started_from, start))
+            let (loss, gradient) = problem.gradient(&net, &batches, &state.x)?;
+            state.descend(&gradient, self.rate, self.momentum);
+            Ok(loss)
+        };
+        Descent { method: self, real, lab, steps: self.steps }.run(start, step)
     }
 }
 

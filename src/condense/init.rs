@@ -26,7 +26,7 @@ pub enum Init {
 pub(super) struct Start {
     pub(super) x: Vec<f32>,
     pub(super) labels: Vec<u32>,
-    pub(super) started_from: Vec<Option<usize>>,
+    pub(super) started_from: Vec<Vec<usize>>,
 }
 
 impl Init {
@@ -47,12 +47,12 @@ impl Init {
             Self::Noise => {
                 let mut rng = lab.rng("init noise", 0);
                 let x = (0..count * real.features()).map(|_| StandardNormal.sample(&mut rng)).collect();
-                Ok(Start { x, labels, started_from: vec![None; count] })
+                Ok(Start { x, labels, started_from: vec![vec![]; count] })
             }
             Self::Real => {
                 let positions = real.draw_per_class(per_class, lab)?;
                 let x = real.subset(&positions)?.normalized();
-                Ok(Start { x, labels, started_from: positions.into_iter().map(Some).collect() })
+                Ok(Start { x, labels, started_from: positions.into_iter().map(|i| vec![i]).collect() })
             }
         }
     }

@@ -36,9 +36,13 @@ impl Dataset {
         }
         let mut origin = self.origin.clone();
         if !origin.started_from.is_empty() {
-            origin.started_from = positions.iter().map(|&i| self.origin.started_from.get(i).copied().flatten()).collect();
+            origin.started_from = positions.iter().map(|&i| self.origin.started_from.get(i).cloned().unwrap_or_default()).collect();
         }
-        Ok(Self { x: Arc::new(x), labels: Arc::new(labels), origin, ..self.clone() })
+        let k = self.classes();
+        let soft_labels = self
+            .soft_labels()
+            .map(|targets| Arc::new(positions.iter().flat_map(|&i| targets[i * k..(i + 1) * k].iter().copied()).collect()));
+        Ok(Self { x: Arc::new(x), labels: Arc::new(labels), soft_labels, origin, ..self.clone() })
     }
 
     /// Only the records of these classes, which are renumbered 0, 1, .. in the order given.
@@ -59,6 +63,7 @@ impl Dataset {
         }
         let positions: Vec<usize> = (0..self.len()).filter(|&i| new_label[self.labels[i] as usize].is_some()).collect();
         let mut kept = self.subset(&positions)?;
+        kept.soft_labels = None; // targets of classes that are gone would not sum as they did
         kept.labels = Arc::new(kept.labels.iter().filter_map(|&label| new_label[label as usize]).collect());
         kept.class_names = classes.iter().map(|&class| self.class_names[class].clone()).collect();
         Ok(kept)

@@ -51,6 +51,7 @@ impl Dataset {
             shape,
             class_names: class_names.map(String::from).to_vec(),
             schema: None,
+            soft_labels: None,
             origin: Origin::real("toy"),
         }
     }
@@ -88,6 +89,7 @@ impl Dataset {
             shape: [schema.width(), 1, 1],
             class_names: vec!["recovers".to_string(), "relapses".to_string()],
             schema: Some(schema),
+            soft_labels: None,
             origin: Origin::real("toy table"),
         }
     }

@@ -87,6 +87,11 @@ impl Model {
     /// # Errors
     /// [`Error::Mismatch`] when the records have another shape or number of classes, [`Error::Device`] when the device fails.
     pub fn logits(&self, data: &Dataset) -> Result<Vec<f32>> {
+        self.on(data, |net, data| logits(&net, data, &self.device))
+    }
+
+    /// The network at work on records that are normalised as the training set was.
+    fn on(&self, data: &Dataset, work: impl FnOnce(Net, &Dataset) -> Result<Vec<f32>>) -> Result<Vec<f32>> {
         if data.shape() != self.shape || data.classes() != self.class_names.len() {
             let what = format!("records {:?} in {} classes", data.shape(), data.classes());
             return Err(Error::mismatch(what, format!("the model was trained on {:?} in {}", self.shape, self.class_names.len())));
@@ -95,8 +100,16 @@ impl Model {
         guarded(&self.device, || {
             let layers = self.train.arch.layers(self.shape, self.class_names.len())?;
             let net = Net::with_weights(layers, &self.weights, &self.device.open()?)?;
-            logits(&net, &data, &self.device)
+            work(net, &data)
         })
+    }
+
+    /// What the network makes of every record before its last layer, row-major `[n, features]`: a space to compare records in.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn embeddings(&self, data: &Dataset) -> Result<Vec<f32>> {
+        self.on(data, |net, data| logits(&net.features(), data, &self.device))
     }
 
     /// Share of records whose largest logit is at their label, with a 95 % Clopper-Pearson interval over the records.

@@ -58,8 +58,8 @@ fn the_privacy_event_and_the_history_are_stated() {
         assert_eq!(made.origin().seed, 1);
         assert_eq!(made.origin().started_from.len(), made.len(), "{}", method.name());
         for (i, from) in made.origin().started_from.iter().enumerate() {
-            if let Some(from) = from {
-                assert_eq!(real.labels()[*from], made.labels()[i], "{}: started from another class", method.name());
+            for &from in from {
+                assert_eq!(real.labels()[from], made.labels()[i], "{}: started from another class", method.name());
             }
         }
     }

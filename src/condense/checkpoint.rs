@@ -1,0 +1,132 @@
+//! A running condensation on disk: written whole beside the old one and renamed, so that a kill at any moment leaves one that works.
+//!
+//! One safetensors file per (method, its parameters, seed, digest of the real set, version); a run with other parameters finds
+//! another file, so nothing is ever mixed up.
+
+use super::descent::State;
+use crate::synthesize::Synthesize;
+use crate::{Dataset, Error, Lab, Result};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+/// Where one run is kept.
+pub(super) struct Checkpoint {
+    path: PathBuf,
+}
+
+/// What was found there.
+pub(super) struct Found {
+    pub(super) state: State,
+    pub(super) trace: Vec<(usize, f64)>,
+    /// The first step that has not been made.
+    pub(super) next: usize,
+    pub(super) seconds: f64,
+}
+
+/// Everything but the tensors.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    labels: Vec<u32>,
+    started_from: Vec<Vec<usize>>,
+    trace: Vec<(usize, f64)>,
+    next: usize,
+    seconds: f64,
+}
+
+impl Checkpoint {
+    const KEY: &str = "freelunch_condensation";
+    const REMEDY: &str = "delete the file to start anew";
+
+    /// The file of this run, if the lab keeps runs.
+    pub(super) fn of(method: &dyn Synthesize, real: &Dataset, lab: &Lab) -> Result<Option<Self>> {
+        let Some(folder) = lab.kept_in() else { return Ok(None) };
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e, "choose a folder that can be written"))?;
+        let mut hash = Sha256::new();
+        let version = env!("CARGO_PKG_VERSION");
+        for part in [&method.name(), &method.config().to_string(), &lab.seed_value().to_string(), &real.digest(), version] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = method.name().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        Ok(Some(Self { path: folder.join(format!("{name}-{digest}.safetensors")) }))
+    }
+
+    /// Writes the run; a reader sees the old file or the new one, never half of either.
+    pub(super) fn save(&self, state: &State, trace: &[(usize, f64)], next: usize, seconds: f64) -> Result<()> {
+        let unwritable = |e: String| Error::io("write", &self.path, std::io::Error::other(e), "check the free space");
+        let mut tensors: BTreeMap<String, &[f32]> = BTreeMap::from([("x".to_string(), state.x.as_slice())]);
+        if let Some(targets) = &state.soft_labels {
+            tensors.insert("soft_labels".into(), targets);
+        }
+        tensors.extend(state.memory.iter().map(|(name, values)| (format!("memory.{name}"), values.as_slice())));
+        let bytes: Vec<(String, Vec<u8>)> =
+            tensors.into_iter().map(|(name, values)| (name, values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+        let mut views = vec![];
+        for (name, data) in &bytes {
+            let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data).map_err(|e| unwritable(e.to_string()))?;
+            views.push((name.clone(), view));
+        }
+        let header =
+            Header { labels: state.labels.clone(), started_from: state.started_from.clone(), trace: trace.to_vec(), next, seconds };
+        let json = serde_json::to_string(&header).map_err(|e| unwritable(e.to_string()))?;
+        let file =
+            safetensors::serialize(views, Some(HashMap::from([(Self::KEY.to_string(), json)]))).map_err(|e| unwritable(e.to_string()))?;
+        let partial = self.path.with_extension("partial");
+        std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, &self.path)).map_err(|e| unwritable(e.to_string()))
+    }
+
+    /// The run as it was last saved, if it was.
+    pub(super) fn load(&self) -> Result<Option<Found>> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", &self.path, e, Self::REMEDY)),
+        };
+        let broken = |what: String| Error::data(self.path.display().to_string(), "checkpoint", what, Self::REMEDY);
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let json = metadata.metadata().as_ref().and_then(|m| m.get(Self::KEY)).ok_or_else(|| broken("not a condensation".into()))?;
+        let header: Header = serde_json::from_str(json).map_err(|e| broken(e.to_string()))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
+        let mut state = State { labels: header.labels, started_from: header.started_from, ..State::default() };
+        for (name, view) in tensors.tensors() {
+            let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            match name.strip_prefix("memory.") {
+                Some(memory) => drop(state.memory.insert(memory.to_string(), values)),
+                None if name == "soft_labels" => state.soft_labels = Some(values),
+                None => state.x = values,
+            }
+        }
+        Ok(Some(Found { state, trace: header.trace, next: header.next, seconds: header.seconds }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condense::RandomSubset;
+
+    #[test]
+    fn a_damaged_checkpoint_is_named_with_a_remedy() {
+        let folder = std::env::temp_dir().join(format!("freelunch-checkpoint-{}", std::process::id()));
+        let lab = Lab::on(crate::Device::Cpu).unwrap().keep(&folder).unwrap();
+        let checkpoint = Checkpoint::of(&RandomSubset::new(1), &Dataset::toy(), &lab).unwrap().unwrap();
+        assert!(checkpoint.load().unwrap().is_none());
+        let memory = BTreeMap::from([("velocity".to_string(), vec![0.5f32; 3])]);
+        let state = State { x: vec![1.0, 2.0], labels: vec![0], started_from: vec![vec![4, 5]], soft_labels: Some(vec![0.1]), memory };
+        checkpoint.save(&state, &[(0, 0.25)], 7, 1.5).unwrap();
+        let found = checkpoint.load().unwrap().unwrap();
+        assert_eq!((found.state, found.next, found.trace, found.seconds), (state, 7, vec![(0, 0.25)], 1.5));
+        let whole = std::fs::read(&checkpoint.path).unwrap();
+        for cut in [0, 5, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&checkpoint.path, &whole[..cut]).unwrap();
+            let message = checkpoint.load().err().unwrap().to_string();
+            assert!(message.contains("delete the file"), "{message}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,218 @@
+//! The loop that all iterative condensers share: progress, trace, live pictures, time budget, checkpoint and resume.
+//!
+//! A method brings its first [`State`] and a function that makes one step; everything random in a step must come from
+//! `lab.rng(label, step)`, so that a run that was stopped and resumed ends with the same bytes as one that was not.
+
+use super::checkpoint::Checkpoint;
+use super::origin;
+use crate::display::{Figure, ImageGrid, Plot, Show, send};
+use crate::synthesize::Synthesize;
+use crate::{Dataset, Error, Lab, Result};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A condensation by steps.
+pub(super) struct Descent<'a> {
+    pub(super) method: &'a dyn Synthesize,
+    pub(super) real: &'a Dataset,
+    pub(super) lab: &'a Lab,
+    pub(super) steps: usize,
+}
+
+/// What one run carries from step to step: all that a checkpoint must hold.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct State {
+    /// Synthetic records in the normalised space, row-major, class by class.
+    pub(super) x: Vec<f32>,
+    pub(super) labels: Vec<u32>,
+    /// The real records each began as.
+    pub(super) started_from: Vec<Vec<usize>>,
+    /// Learned targets `[n, classes]`, where a method learns them.
+    pub(super) soft_labels: Option<Vec<f32>>,
+    /// What optimisers remember and methods learn besides, by name.
+    pub(super) memory: BTreeMap<String, Vec<f32>>,
+}
+
+impl Descent<'_> {
+    const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(20);
+
+    /// Runs all steps that are left, or as many as the time budget allows; `step` returns its loss. What comes out is the last
+    /// iterate: losses under other random networks cannot be compared, so there is no better "best so far".
+    pub(super) fn run(
+        &self,
+        start: impl FnOnce() -> Result<State>,
+        mut step: impl FnMut(usize, &mut State) -> Result<f64>,
+    ) -> Result<Dataset> {
+        let begin = Instant::now();
+        let deadline = self.lab.deadline();
+        let checkpoint = Checkpoint::of(self.method, self.real, self.lab)?;
+        let found = match &checkpoint {
+            Some(checkpoint) => checkpoint.load()?,
+            None => None,
+        };
+        let (mut state, mut trace, first, before) = match found {
+            Some(found) => (found.state, found.trace, found.next, found.seconds),
+            None => (start()?, vec![], 0, 0.0),
+        };
+        let mut progress = self.lab.progress(&self.method.name(), self.steps);
+        let mut saved = Instant::now();
+        let seconds = || before + begin.elapsed().as_secs_f64();
+        for at in first..self.steps {
+            let loss = step(at, &mut state)?;
+            if !loss.is_finite() || state.x.iter().any(|value| !value.is_finite()) {
+                return Err(Error::Diverged { what: format!("loss of {}", self.method.name()), step: at, value: loss });
+            }
+            let last = at + 1 == self.steps;
+            let stop = last || deadline.is_some_and(|deadline| Instant::now() > deadline);
+            if at % (self.steps / 100).max(1) == 0 || stop {
+                trace.push((at, loss));
+            }
+            progress.step(at + 1, &format!("loss {loss:.4}"));
+            if self.lab.watched_every().is_some_and(|every| (at + 1) % every == 0 || stop) {
+                send(&self.picture(at + 1, &state, &trace)?.bundle());
+            }
+            if let Some(checkpoint) = &checkpoint
+                && (stop || saved.elapsed() > Self::BETWEEN_CHECKPOINTS)
+            {
+                checkpoint.save(&state, &trace, at + 1, seconds())?;
+                saved = Instant::now();
+            }
+            if stop {
+                break; // the trace says how far it came
+            }
+        }
+        self.finish(state, trace, seconds())
+    }
+
+    /// The synthetic set as it is now, in natural units.
+    fn finish(&self, state: State, trace: Vec<(usize, f64)>, seconds: f64) -> Result<Dataset> {
+        let x = self.real.normalization().undo(&state.x, self.real.shape());
+        let origin = origin(self.method, self.lab, trace, state.started_from, seconds);
+        let made = self.real.synthetic(x, state.labels, origin)?;
+        match state.soft_labels {
+            Some(targets) => made.with_soft_labels(targets),
+            None => Ok(made),
+        }
+    }
+
+    /// What a watcher sees: the records and the loss so far.
+    fn picture(&self, done: usize, state: &State, trace: &[(usize, f64)]) -> Result<Figure> {
+        let title = format!("{}: {done} of {} steps", self.method.name(), self.steps);
+        let points: Vec<(f64, f64)> = trace.iter().map(|&(step, loss)| (step as f64, loss)).collect();
+        let loss = Plot::new("Loss").x_label("step").y_label("loss").line("loss", &points).figure();
+        let [channels, height, width] = self.real.shape();
+        if height * width == 1 || !(channels == 1 || channels == 3) {
+            return Ok(Figure::row([loss]).titled(&title)); // a table has no pictures
+        }
+        let now = self.finish(state.clone(), vec![], 0.0)?;
+        Ok(Figure::row([ImageGrid::from_dataset(&now, 10).figure(), loss]).titled(&title))
+    }
+}
+
+impl State {
+    /// One step of gradient descent with momentum on the records: v ← μ v + g, x ← x − η v.
+    pub(super) fn descend(&mut self, gradient: &[f32], rate: f64, momentum: f64) {
+        let velocity = self.memory.entry("velocity".into()).or_insert_with(|| vec![0.0; gradient.len()]);
+        for ((x, v), g) in self.x.iter_mut().zip(velocity).zip(gradient) {
+            *v = momentum as f32 * *v + g;
+            *x -= rate as f32 * *v;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condense::RandomSubset;
+
+    fn lab() -> Lab {
+        Lab::on(crate::Device::Cpu).unwrap().quiet()
+    }
+
+    fn start(real: &Dataset) -> State {
+        let x = real.normalized()[..4 * real.features()].to_vec();
+        State { x, labels: vec![0, 1, 2, 3], started_from: vec![vec![]; 4], ..State::default() }
+    }
+
+    /// A step whose result depends on the state, on the step number and on the momentum.
+    fn shrink(at: usize, state: &mut State) -> Result<f64> {
+        let gradient: Vec<f32> = state.x.iter().map(|x| 0.1 * x + 0.001 * at as f32).collect();
+        state.descend(&gradient, 0.5, 0.9);
+        Ok(f64::from(state.x[0].abs()))
+    }
+
+    #[test]
+    fn a_killed_run_resumes_and_ends_with_the_same_bytes() {
+        let real = Dataset::toy();
+        let method = RandomSubset::new(1);
+        let folder = std::env::temp_dir().join(format!("freelunch-descent-{}", std::process::id()));
+        let plain = lab();
+        let kept = plain.clone().keep(&folder).unwrap();
+        let whole = Descent { method: &method, real: &real, lab: &plain, steps: 40 }.run(|| Ok(start(&real)), shrink).unwrap();
+        // Killed at step 17: an error stands for the end of the process. Checkpoints fall every 20 s, so save one by hand first.
+        let checkpoint = Checkpoint::of(&method, &real, &kept).unwrap().unwrap();
+        let mut state = start(&real);
+        for at in 0..17 {
+            shrink(at, &mut state).unwrap();
+        }
+        checkpoint.save(&state, &[(0, 1.0)], 17, 3.0).unwrap();
+        let mut first = None;
+        let resumed = Descent { method: &method, real: &real, lab: &kept, steps: 40 };
+        let resumed = resumed
+            .run(
+                || panic!("must not start anew"),
+                |at, state| {
+                    first.get_or_insert(at);
+                    shrink(at, state)
+                },
+            )
+            .unwrap();
+        assert_eq!(first, Some(17));
+        assert_eq!(resumed.x(), whole.x());
+        assert!(resumed.origin().seconds >= 3.0);
+        // A finished run is found again without a step.
+        let again = Descent { method: &method, real: &real, lab: &kept, steps: 40 };
+        let again = again.run(|| panic!("must not start anew"), |_, _| panic!("must not step")).unwrap();
+        assert_eq!(again.x(), whole.x());
+        // Another seed is another run.
+        let other = kept.clone().seed(9);
+        let other = Descent { method: &method, real: &real, lab: &other, steps: 1 }.run(|| Ok(start(&real)), shrink);
+        assert_eq!(other.unwrap().origin().trace.len(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn the_time_budget_stops_a_run_with_what_it_has() {
+        let real = Dataset::toy();
+        let lab = lab().budget_s(0.05).unwrap();
+        let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 1_000_000 };
+        let made = descent.run(
+            || Ok(start(&real)),
+            |at, state| {
+                std::thread::sleep(Duration::from_millis(1));
+                shrink(at, state)
+            },
+        );
+        let made = made.unwrap();
+        assert!(made.origin().trace.last().unwrap().0 < 1_000);
+        assert_eq!(made.len(), 4);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_an_error_at_its_step() {
+        let real = Dataset::toy();
+        let lab = lab();
+        let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 10 };
+        let error = descent.run(|| Ok(start(&real)), |at, _| Ok(if at == 3 { f64::NAN } else { 1.0 })).unwrap_err();
+        assert!(matches!(error, Error::Diverged { step: 3, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_watcher_sees_records_and_loss() {
+        let real = Dataset::toy();
+        let lab = lab();
+        let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 10 };
+        let html = descent.picture(5, &start(&real), &[(0, 2.0), (4, 1.0)]).unwrap().to_html();
+        assert!(html.contains("5 of 10 steps") && html.contains("data:image/png") && html.contains("loss"), "{html}");
+    }
+}
