@@ -6,13 +6,17 @@
 mod checkpoint;
 mod descent;
 pub mod distribution_matching;
+pub mod gradient_matching;
 pub mod herding;
 pub mod init;
 pub mod random_subset;
+#[cfg(test)]
+mod reference;
 
 pub use distribution_matching::DistributionMatching;
+pub use gradient_matching::GradientMatching;
 pub use herding::Herding;
-pub use init::Init;
+pub use init::{Init, OtherData};
 pub use random_subset::RandomSubset;
 
 use crate::data::Origin;

@@ -11,10 +11,12 @@ mod numbers;
 mod select;
 pub mod table;
 mod toy;
+pub mod whitening;
 
 pub use numbers::Normalization;
 pub use select::Membership;
 pub use table::{Column, Schema};
+pub use whitening::Whitening;
 
 use crate::privacy::Event;
 use crate::{Error, Result};

@@ -1,11 +1,12 @@
 //! Everything a notebook needs: `use freelunch::prelude::*;`.
 
 pub use crate::attack::{Attack, Game, LikelihoodRatio, LossThreshold, Pipeline, Signals};
+pub use crate::augment::{Augment, Choice, Operation, Pairing};
 pub use crate::catalogue::catalogue;
-pub use crate::condense::{DistributionMatching, Herding, Init, RandomSubset};
-pub use crate::data::{Dataset, Membership, Split};
+pub use crate::condense::{DistributionMatching, GradientMatching, Herding, Init, RandomSubset};
+pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
-pub use crate::nn::{Arch, Optimizer};
+pub use crate::nn::{Arch, Layer, Loss, Optimizer};
 pub use crate::privacy::Event;
 pub use crate::report::Report;
 pub use crate::roc::Roc;

@@ -1,6 +1,6 @@
 //! Training: a network learns a data set; the model that comes out can be tested, saved and attacked.
 //!
-//! Mini-batch gradient descent on the mean cross-entropy: every epoch sees every record once in a new order (the last, smaller
+//! Mini-batch gradient descent on a [`Loss`], by default the mean cross-entropy: every epoch sees every record once in a new order (the last, smaller
 //! batch included), the learning rate follows a [`Schedule`].
 //!
 //! # Privacy
@@ -12,10 +12,13 @@ pub mod model;
 pub use evaluation::Evaluation;
 pub use model::Model;
 
+use crate::augment::Augment;
 use crate::device::guarded;
-use crate::nn::{Arch, Net, Optimizer, cross_entropy, to_host, to_tensor};
+use crate::lab::Rng;
+use crate::nn::{Arch, Loss, Net, Optimizer, to_host, to_tensor};
 use crate::{Dataset, Device, Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
+use rand::Rng as _;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -71,20 +74,42 @@ pub struct Train {
     pub optimizer: Optimizer,
     /// The learning rate over time.
     pub schedule: Schedule,
+    /// What is minimised. Cross-entropy learns the labels; the others learn soft labels where the data has them.
+    #[serde(default)]
+    pub loss: Loss,
+    /// Random changes of every batch; none by default.
+    #[serde(default)]
+    pub augment: Option<Augment>,
 }
 
 impl Train {
     /// For real data: 20 epochs of batches of 64, SGD (rate 0.05, momentum 0.9, weight decay 5e-4), cosine schedule.
     #[must_use]
     pub fn new(arch: Arch) -> Self {
-        Self { arch, epochs: 20, batch: 64, optimizer: Optimizer::sgd(0.05), schedule: Schedule::Cosine }
+        Self {
+            arch,
+            epochs: 20,
+            batch: 64,
+            optimizer: Optimizer::sgd(0.05),
+            schedule: Schedule::Cosine,
+            loss: Loss::CrossEntropy,
+            augment: None,
+        }
     }
 
     /// For small synthetic sets, as the condensation literature evaluates them: 300 epochs of batches of 256, SGD (rate 0.01,
     /// momentum 0.9, weight decay 5e-4), a tenth of the rate in the second half (arXiv 2006.05929).
     #[must_use]
     pub fn on_condensed(arch: Arch) -> Self {
-        Self { arch, epochs: 300, batch: 256, optimizer: Optimizer::sgd(0.01), schedule: Schedule::Step }
+        Self {
+            arch,
+            epochs: 300,
+            batch: 256,
+            optimizer: Optimizer::sgd(0.01),
+            schedule: Schedule::Step,
+            loss: Loss::CrossEntropy,
+            augment: None,
+        }
     }
 
     /// The same recipe with another number of epochs.
@@ -112,6 +137,20 @@ impl Train {
     #[must_use]
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
+        self
+    }
+
+    /// The same recipe with another loss.
+    #[must_use]
+    pub fn with_loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// The same recipe with random changes of every batch.
+    #[must_use]
+    pub fn with_augment(mut self, augment: Augment) -> Self {
+        self.augment = Some(augment);
         self
     }
 
@@ -144,11 +183,14 @@ impl Train {
 
     fn run(&self, data: &Dataset, test: Option<&Dataset>, lab: &Lab) -> Result<Model> {
         self.check()?;
+        self.augment.as_ref().map_or(Ok(()), |augment| augment.check(data.shape()))?;
         let layers = self.arch.layers(data.shape(), data.classes())?;
         guarded(lab.device(), || {
             let device = lab.open()?;
             let mut net = Net::new(layers, &mut lab.rng("weights", 0), &device);
             let x = data.normalized();
+            let soft = if self.loss == Loss::CrossEntropy { None } else { data.soft_labels() };
+            let rows = Rows { x: &x, labels: data.labels(), soft, shape: data.shape(), classes: data.classes() };
             let mut steps = self.optimizer.start();
             let per_epoch = data.len().div_ceil(self.batch);
             let total = per_epoch * self.epochs;
@@ -161,7 +203,8 @@ impl Train {
                 let mut losses = vec![];
                 for (i, batch) in order.chunks(self.batch).enumerate() {
                     let step = epoch * per_epoch + i;
-                    let (loss, gradients) = batch_gradients(&net, data, &x, batch, lab.device(), &device);
+                    let pass = Pass { loss: self.loss, augment: self.augment.as_ref(), rng: lab.rng("pass", step as u64) };
+                    let (loss, gradients) = rows.gradients(&net, batch, pass, lab.device())?;
                     steps.step(&mut net.weights, gradients, self.schedule.factor(step, total));
                     losses.push(loss);
                 }
@@ -194,46 +237,68 @@ pub(crate) fn chunk_of(device: &Device) -> usize {
     }
 }
 
-/// Mean loss and gradients of one batch, computed in chunks on all cores and added in a fixed order.
-fn batch_gradients(
-    net: &Net,
-    data: &Dataset,
-    x: &[f32],
-    batch: &[usize],
-    kind: &Device,
-    device: &burn::tensor::Device,
-) -> (Tensor<1>, Vec<Tensor<1>>) {
-    let chunk = chunk_of(kind).min(batch.len());
-    let parts: Vec<(Tensor<1>, Vec<Tensor<1>>)> = batch
-        .par_chunks(chunk)
-        .map(|part| {
-            let share = part.len() as f64 / batch.len() as f64;
-            let (x, one_hot) = gather(data, x, part, device);
-            let (logits, tape) = net.forward_saving(x);
-            let (loss, grad) = cross_entropy(logits, one_hot);
-            let grad = if part.len() == batch.len() { grad } else { grad * share };
-            (loss * share, net.weight_gradients(&tape, grad))
-        })
-        .collect();
-    let mut parts = parts.into_iter();
-    let Some((mut loss, mut sum)) = parts.next() else { return (Tensor::zeros([1], device), vec![]) };
-    for (part_loss, gradients) in parts {
-        loss = loss + part_loss;
-        sum = sum.into_iter().zip(gradients).map(|(a, b)| a + b).collect();
-    }
-    (loss, sum)
+/// Labelled records as a network sees them (normalised), row-major.
+pub(crate) struct Rows<'a> {
+    pub(crate) x: &'a [f32],
+    pub(crate) labels: &'a [u32],
+    /// Learned targets `[n, classes]`, used instead of the labels.
+    pub(crate) soft: Option<&'a [f32]>,
+    pub(crate) shape: [usize; 3],
+    pub(crate) classes: usize,
 }
 
-/// Records and one-hot labels at `positions`, on the device.
-fn gather(data: &Dataset, x: &[f32], positions: &[usize], device: &burn::tensor::Device) -> (Tensor<4>, Tensor<2>) {
-    let [c, h, w] = data.shape();
-    let (d, k) = (data.features(), data.classes());
-    let mut rows = Vec::with_capacity(positions.len() * d);
-    let mut one_hot = vec![0.0; positions.len() * k];
-    for (row, &i) in positions.iter().enumerate() {
-        rows.extend_from_slice(&x[i * d..(i + 1) * d]);
-        one_hot[row * k + data.labels()[i] as usize] = 1.0;
+/// What happens to a batch.
+pub(crate) struct Pass<'a> {
+    pub(crate) loss: Loss,
+    pub(crate) augment: Option<&'a Augment>,
+    /// Makes the random numbers of the pass: augmentations and dropout.
+    pub(crate) rng: Rng,
+}
+
+impl Rows<'_> {
+    /// Mean loss and gradients of the records at `positions`, computed in chunks on all cores and added in a fixed order.
+    pub(crate) fn gradients(&self, net: &Net, positions: &[usize], pass: Pass, kind: &Device) -> Result<(Tensor<1>, Vec<Tensor<1>>)> {
+        let device = kind.open()?;
+        let Pass { loss, augment, mut rng } = pass;
+        let d: usize = self.shape.iter().product();
+        let mut rows: Vec<f32> = positions.iter().flat_map(|&i| &self.x[i * d..(i + 1) * d]).copied().collect();
+        if let Some(augment) = augment {
+            rows = augment.draws(self.shape, positions.len(), &mut rng).apply(&rows);
+        }
+        let seed = rng.next_u64();
+        let chunk = chunk_of(kind).min(positions.len()).max(1);
+        let parts: Vec<(Tensor<1>, Vec<Tensor<1>>)> = positions
+            .par_chunks(chunk)
+            .zip(rows.par_chunks(chunk * d))
+            .enumerate()
+            .map(|(i, (part, rows))| {
+                let share = part.len() as f64 / positions.len() as f64;
+                let [c, h, w] = self.shape;
+                let x = to_tensor(rows.to_vec(), [part.len(), c, h, w], &device);
+                let (logits, tape) = net.forward_training(x, Some(seed.wrapping_add(i as u64)));
+                let (loss, grad) = loss.of(logits, self.targets(part, &device));
+                (loss * share, net.weight_gradients(&tape, grad * share))
+            })
+            .collect();
+        let mut parts = parts.into_iter();
+        let Some((mut loss, mut sum)) = parts.next() else { return Ok((Tensor::zeros([1], &device), vec![])) };
+        for (part_loss, gradients) in parts {
+            loss = loss + part_loss;
+            sum = sum.into_iter().zip(gradients).map(|(a, b)| a + b).collect();
+        }
+        Ok((loss, sum))
     }
-    let one_hot = Tensor::from_data(TensorData::new(one_hot, [positions.len(), k]), device);
-    (to_tensor(rows, [positions.len(), c, h, w], device), one_hot)
+
+    /// One-hot labels or soft labels, `[n, classes]`.
+    pub(crate) fn targets(&self, positions: &[usize], device: &burn::tensor::Device) -> Tensor<2> {
+        let k = self.classes;
+        let mut targets = vec![0.0; positions.len() * k];
+        for (row, &i) in positions.iter().enumerate() {
+            match self.soft {
+                Some(soft) => targets[row * k..(row + 1) * k].copy_from_slice(&soft[i * k..(i + 1) * k]),
+                None => targets[row * k + self.labels[i] as usize] = 1.0,
+            }
+        }
+        Tensor::from_data(TensorData::new(targets, [positions.len(), k]), device)
+    }
 }

@@ -8,6 +8,8 @@
 //!    2 (mean_syn − mean_real) / per_class, carried back to the records by the layers' own backward passes;
 //! 3. one step of gradient descent with momentum on all synthetic records.
 //!
+//! With an augmentation both batches of a class go through the same random changes at every step.
+//!
 //! # Privacy
 //! None ([`Event::NonPrivate`](crate::privacy::Event::NonPrivate)): the influence of one record on the means is small but not hidden.
 //!
@@ -25,6 +27,7 @@
 
 use super::descent::{Descent, State};
 use super::init::{Init, Start};
+use crate::augment::{Augment, Draws};
 use crate::device::guarded;
 use crate::nn::{Arch, Net, to_host, to_tensor};
 use crate::synthesize::Synthesize;
@@ -53,13 +56,16 @@ pub struct DistributionMatching {
     pub arch: Arch,
     /// The first synthetic records; real in the paper.
     pub init: Init,
+    /// One augmentation for both batches of a class, in the paper that of DSA (give [`Augment::digits`] for digits); none for tables.
+    #[serde(default)]
+    pub augment: Option<Augment>,
 }
 
 impl DistributionMatching {
     /// The paper's parameters.
     #[must_use]
     pub fn new(per_class: usize) -> Self {
-        Self { per_class, steps: 20_000, rate: 1.0, momentum: 0.5, batch: 256, arch: Arch::conv_net(), init: Init::Real }
+        Self { per_class, steps: 20_000, rate: 1.0, momentum: 0.5, batch: 256, arch: Arch::conv_net(), init: Init::Real, augment: None }
     }
 
     /// A preset for a laptop's processor: 500 iterations, 64 real records per class, ConvNet of width 32, rate 5 (fewer steps need
@@ -104,7 +110,14 @@ impl DistributionMatching {
         self
     }
 
-    fn check(&self) -> Result<()> {
+    /// The same with an augmentation of both batches.
+    #[must_use]
+    pub fn with_augment(mut self, augment: Augment) -> Self {
+        self.augment = Some(augment);
+        self
+    }
+
+    fn check(&self, shape: [usize; 3]) -> Result<()> {
         for (name, value) in [("steps", self.steps), ("batch", self.batch)] {
             if value == 0 {
                 return Err(Error::config(format!("{name} is 0"), "expected at least 1"));
@@ -116,14 +129,15 @@ impl DistributionMatching {
         if !(0.0..1.0).contains(&self.momentum) {
             return Err(Error::config(format!("momentum is {}", self.momentum), "expected 0 up to, not including, 1"));
         }
-        Ok(())
+        self.augment.as_ref().map_or(Ok(()), |augment| augment.check(shape))
     }
 
     fn run(&self, real: &Dataset, lab: &Lab) -> Result<Dataset> {
         let layers = self.arch.layers(real.shape(), real.classes())?;
         let device = lab.open()?;
         let pools: Vec<Vec<usize>> = (0..real.classes()).map(|class| real.of_class(class)).collect();
-        let problem = Matching { values: &real.normalized(), shape: real.shape(), chunk: chunk_of(lab.device()), device: &device };
+        let values = real.normalized();
+        let problem = Matching { values: &values, shape: real.shape(), chunk: chunk_of(lab.device()), device: &device };
         let start = || {
             let Start { x, labels, started_from } = self.init.start(real, self.per_class, lab)?;
             Ok(State { x, labels, started_from, ..State::default() })
@@ -135,7 +149,10 @@ impl DistributionMatching {
                 .iter()
                 .map(|pool| index::sample(&mut rng, pool.len(), self.batch.min(pool.len())).iter().map(|i| pool[i]).collect())
                 .collect();
-            let (loss, gradient) = problem.gradient(&net, &batches, &state.x)?;
+            let (loss, gradient) = problem.gradient(&net, &batches, &state.x, |class, records| {
+                let rng = &mut lab.child("augment", step as u64).rng("class", class as u64);
+                self.augment.as_ref().map(|augment| augment.pair(real.shape(), records, rng))
+            })?;
             state.descend(&gradient, self.rate, self.momentum);
             Ok(loss)
         };
@@ -153,7 +170,7 @@ impl Synthesize for DistributionMatching {
     }
 
     fn synthesize(&self, real: &Dataset, lab: &Lab) -> Result<Dataset> {
-        self.check()?;
+        self.check(real.shape())?;
         guarded(lab.device(), || self.run(real, lab))
     }
 }
@@ -170,10 +187,22 @@ pub(crate) struct Matching<'a> {
 impl Matching<'_> {
     /// The loss and its gradient in the synthetic records `x` (row-major, class by class, equally many per class), summed over
     /// the classes. Classes run on all cores; each sums in a fixed order.
-    pub(crate) fn gradient(&self, net: &Net, batches: &[Vec<usize>], x: &[f32]) -> Result<(f64, Vec<f32>)> {
+    /// `augment` makes the changes of a class's real and synthetic batch from their sizes.
+    pub(crate) fn gradient(
+        &self,
+        net: &Net,
+        batches: &[Vec<usize>],
+        x: &[f32],
+        augment: impl Fn(usize, [usize; 2]) -> Option<[Draws; 2]> + Sync,
+    ) -> Result<(f64, Vec<f32>)> {
         let per_class = x.len() / batches.len();
-        let classes: Result<Vec<(f64, Vec<f32>)>> =
-            batches.par_iter().zip(x.par_chunks(per_class)).map(|(batch, x)| self.class_gradient(net, batch, x)).collect();
+        let features: usize = self.shape.iter().product();
+        let classes: Result<Vec<(f64, Vec<f32>)>> = batches
+            .par_iter()
+            .zip(x.par_chunks(per_class))
+            .enumerate()
+            .map(|(class, (batch, x))| self.class_gradient(net, batch, x, augment(class, [batch.len(), x.len() / features])))
+            .collect();
         let mut loss = 0.0;
         let mut gradient = Vec::with_capacity(x.len());
         for (class_loss, part) in classes? {
@@ -183,28 +212,39 @@ impl Matching<'_> {
         Ok((loss, gradient))
     }
 
-    fn class_gradient(&self, net: &Net, batch: &[usize], x: &[f32]) -> Result<(f64, Vec<f32>)> {
+    fn class_gradient(&self, net: &Net, batch: &[usize], x: &[f32], draws: Option<[Draws; 2]>) -> Result<(f64, Vec<f32>)> {
         let [c, h, w] = self.shape;
         let d = c * h * w;
         let n = x.len() / d;
-        let real = self.mean_embedding(net, batch);
-        let (embedding, tape) = net.forward_saving(to_tensor(x.to_vec(), [n, c, h, w], self.device));
+        let real = self.mean_embedding(net, batch, draws.as_ref().map(|[of_real, _]| of_real));
+        let synthetic = match &draws {
+            Some([_, of_synthetic]) => of_synthetic.apply(x),
+            None => x.to_vec(),
+        };
+        let (embedding, tape) = net.forward_saving(to_tensor(synthetic, [n, c, h, w], self.device));
         let difference = embedding.mean_dim(0) - real; // [1, features, 1, 1]
         let loss = to_host((difference.clone() * difference.clone()).sum())?;
         let [_, features, height, width] = difference.dims();
         let grad = (difference * (2.0 / n as f64)).expand([n, features, height, width]);
         let gradient = to_host(net.input_gradient(&tape, grad))?;
+        let gradient = match &draws {
+            Some([_, of_synthetic]) => of_synthetic.adjoint(&gradient),
+            None => gradient,
+        };
         Ok((f64::from(loss.first().copied().unwrap_or(f32::NAN)), gradient))
     }
 
     /// Mean embedding `[1, features, 1, 1]` of real records, a chunk at a time so that activations stay in the cache.
-    fn mean_embedding(&self, net: &Net, batch: &[usize]) -> Tensor<4> {
+    fn mean_embedding(&self, net: &Net, batch: &[usize], draws: Option<&Draws>) -> Tensor<4> {
         let [c, h, w] = self.shape;
         let d = c * h * w;
         let mut sum: Option<Tensor<4>> = None;
-        for part in batch.chunks(self.chunk.min(batch.len())) {
-            let rows: Vec<f32> = part.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
-            let embedded = net.forward(to_tensor(rows, [part.len(), c, h, w], self.device)).sum_dim(0);
+        let mut rows: Vec<f32> = batch.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
+        if let Some(draws) = draws {
+            rows = draws.apply(&rows);
+        }
+        for part in rows.chunks(self.chunk.min(batch.len()) * d) {
+            let embedded = net.forward(to_tensor(part.to_vec(), [part.len() / d, c, h, w], self.device)).sum_dim(0);
             sum = Some(match sum {
                 Some(sum) => sum + embedded,
                 None => embedded,
@@ -218,42 +258,11 @@ impl Matching<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{AvgPool, Conv2d, InstanceNorm, Layer, Linear};
-
-    /// Entry `i` of the SplitMix64 stream of `seed`, in [0, 1).
-    fn uniform(seed: u64, i: u64) -> f64 {
-        let mut z = seed.wrapping_add((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 * 2f64.powi(-53)
-    }
-
-    fn stream(seed: u64, count: usize, bound: f64) -> Vec<f32> {
-        (0..count).map(|i| (bound * (2.0 * uniform(seed, i as u64) - 1.0)) as f32).collect()
-    }
+    use crate::condense::reference::{conv_net, stream};
 
     /// Loss and L1 norm of the image gradient with the fixed weights and data of `tests/bench/peers/WORKLOADS.md`, workload 1.
     fn fixed_iteration(channels: usize, side: usize, width: usize) -> (f64, f64) {
-        let mut layers = vec![];
-        let mut weights = vec![];
-        let (mut inputs, mut s) = (channels, side);
-        for k in 0..3u64 {
-            let conv = Conv2d { inputs, outputs: width, kernel: 3, stride: 1, padding: 1 };
-            let bound = (inputs as f64 * 9.0).powf(-0.5);
-            weights.push(stream(3000 + 2 * k, width * inputs * 9, bound));
-            weights.push(stream(3001 + 2 * k, width, bound));
-            weights.push(vec![1.0; width]);
-            weights.push(vec![0.0; width]);
-            layers.push(Layer::Conv2d(conv));
-            layers.push(Layer::InstanceNorm(InstanceNorm { channels: width, epsilon: 1e-5 }));
-            layers.push(Layer::Relu);
-            layers.push(Layer::AvgPool(AvgPool { size: 2 }));
-            (inputs, s) = (width, s / 2);
-        }
-        layers.push(Layer::Flatten);
-        layers.push(Layer::Linear(Linear { inputs: width * s * s, outputs: 1 }));
-        weights.push(vec![0.0; width * s * s]);
-        weights.push(vec![0.0]);
+        let (layers, weights) = conv_net(channels, side, width);
         let lab = Lab::on(crate::Device::Cpu).unwrap();
         let device = lab.open().unwrap();
         let net = Net::with_weights(layers, &weights, &device).unwrap().features();
@@ -261,7 +270,7 @@ mod tests {
         let values: Vec<f32> = (0..10).flat_map(|class| stream(1000 + class, 256 * features, 1.0)).collect();
         let batches: Vec<Vec<usize>> = (0..10).map(|class| (class * 256..(class + 1) * 256).collect()).collect();
         let matching = Matching { values: &values, shape: [channels, side, side], chunk: 32, device: &device };
-        let (loss, gradient) = matching.gradient(&net, &batches, &stream(2000, 100 * features, 1.0)).unwrap();
+        let (loss, gradient) = matching.gradient(&net, &batches, &stream(2000, 100 * features, 1.0), |_, _| None).unwrap();
         (loss, gradient.iter().map(|g| f64::from(g.abs())).sum())
     }
 

@@ -177,34 +177,9 @@ fn le_net([channels, height, width]: [usize; 3], classes: usize) -> Result<Vec<L
 
 /// Walks the shape through the layers.
 fn check(layers: &[Layer], shape: [usize; 3], classes: usize) -> std::result::Result<(), String> {
-    let [mut c, mut h, mut w] = shape;
-    let expect = |layer: usize, name: &str, wanted: usize, found: usize| {
-        if wanted == found { Ok(()) } else { Err(format!("layer {layer} ({name}) expects {wanted} inputs and gets {found}")) }
-    };
+    let mut shape = shape;
     for (i, layer) in layers.iter().enumerate() {
-        match layer {
-            Layer::Conv2d(conv) => {
-                expect(i, "convolution", conv.inputs, c)?;
-                let side = |s| if conv.stride == 0 { None } else { conv.side(s) };
-                let (Some(new_h), Some(new_w)) = (side(h), side(w)) else {
-                    return Err(format!("layer {i} (convolution {}x{0}, stride {}) does not fit {h}x{w}", conv.kernel, conv.stride));
-                };
-                (c, h, w) = (conv.outputs, new_h, new_w);
-            }
-            Layer::InstanceNorm(norm) => expect(i, "instance norm", norm.channels, c)?,
-            Layer::AvgPool(AvgPool { size }) | Layer::MaxPool(MaxPool { size }) => {
-                if *size == 0 || h < *size || w < *size {
-                    return Err(format!("layer {i} (pool {size}x{size}) does not fit {h}x{w}"));
-                }
-                (h, w) = (h / size, w / size);
-            }
-            Layer::Flatten => (c, h, w) = (c * h * w, 1, 1),
-            Layer::Linear(linear) => {
-                expect(i, "linear", linear.inputs, c * h * w)?;
-                (c, h, w) = (linear.outputs, 1, 1);
-            }
-            Layer::Relu => {}
-        }
+        shape = layer.output_shape(shape).map_err(|what| format!("layer {i}: {what}"))?;
     }
     match layers.last() {
         Some(Layer::Linear(last)) if last.outputs == classes => Ok(()),

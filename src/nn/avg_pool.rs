@@ -46,5 +46,5 @@ pub(super) fn with_border(inner: Tensor<4>, whole: [usize; 4]) -> Tensor<4> {
     if [n, c, h, w] == whole {
         return inner;
     }
-    Tensor::zeros(whole, &inner.device()).slice_assign([0..n, 0..c, 0..h, 0..w], inner)
+    Tensor::zeros(whole, (&inner.device(), inner.dtype())).slice_assign([0..n, 0..c, 0..h, 0..w], inner)
 }

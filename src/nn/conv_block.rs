@@ -77,35 +77,36 @@ impl ConvBlock {
         (tensor(y, [n, self.outputs, h / 2, v / 2], &device), saved)
     }
 
-    /// The gradient in the block's input.
-    pub(super) fn input_gradient(&self, w: &[Tensor<1>], saved: &BlockSaved, grad: Tensor<4>) -> Tensor<4> {
-        let device = grad.device();
-        let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
-        let grad = values(grad);
-        let mut x = vec![0.0; saved.x.len()];
-        vectorize(InputGradient { block: self, parameters: &parameters, saved, grad: &grad, x: &mut x });
-        tensor(x, saved.shape, &device)
-    }
-
-    /// The gradients of weight, bias, scale and shift, summed over the images.
-    pub(super) fn weight_gradients(&self, w: &[Tensor<1>], saved: &BlockSaved, grad: Tensor<4>) -> Vec<Tensor<1>> {
+    /// The gradients of weight, bias, scale and shift summed over the images, and the one in the block's input, in one pass; either
+    /// may not be wanted.
+    pub(super) fn gradients(
+        &self,
+        w: &[Tensor<1>],
+        saved: &BlockSaved,
+        grad: Tensor<4>,
+        wanted: Wanted,
+    ) -> (Vec<Tensor<1>>, Option<Tensor<4>>) {
         let device = grad.device();
         let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
         let grad = values(grad);
         let mut sums = Sums {
-            weight: vec![0.0; 9 * self.inputs * self.outputs],
+            weight: vec![0.0; if wanted.weights { 9 * self.inputs * self.outputs } else { 0 }],
             bias: vec![0.0; self.outputs],
-            scale: vec![0.0; self.outputs],
-            shift: vec![0.0; self.outputs],
+            scale: vec![],
+            shift: vec![],
         };
-        vectorize(WeightGradients { block: self, parameters: &parameters, saved, grad: &grad, sums: &mut sums });
+        let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
+        vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, sums: &mut sums, x: &mut x });
+        let input = if wanted.input { Some(tensor(x, saved.shape, &device)) } else { None };
+        if !wanted.weights {
+            return (vec![], input);
+        }
         let weight = self.outputs_first(&sums.weight);
-        [weight, sums.bias, sums.scale, sums.shift]
-            .map(|values| {
-                let len = values.len();
-                Tensor::from_data(TensorData::new(values, [len]), &device)
-            })
-            .into()
+        let weights = [weight, sums.bias, sums.scale, sums.shift].map(|values| {
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), &device)
+        });
+        (weights.into(), input)
     }
 
     fn sides(&self, saved: &BlockSaved) -> (usize, usize) {
@@ -267,75 +268,64 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-struct InputGradient<'a> {
+/// Which gradients a backward pass computes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) weights: bool,
+    pub(super) input: bool,
+}
+
+struct Backward<'a> {
     block: &'a ConvBlock,
     parameters: &'a [Vec<f32>],
     saved: &'a BlockSaved,
     grad: &'a [f32],
+    /// Its weight is empty when it is not wanted.
+    sums: &'a mut Sums,
+    /// Empty when it is not wanted.
     x: &'a mut [f32],
 }
 
-impl WithSimd for InputGradient<'_> {
+impl WithSimd for Backward<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { block, parameters, saved, grad, x } = self;
-        let ((h, w), o) = (block.sides(saved), block.outputs);
-        let [_, inputs, height, width] = saved.shape;
-        let (weights, bias) = (block.turned(&parameters[0]), vec![0.0; inputs]);
-        let adjoint = Correlation { height, width, inputs: o, outputs: inputs, weights: &weights, bias: &bias };
-        let packed = adjoint.pack::<S>();
-        let mut sums = NormSums::new(o);
-        let mut z = vec![0.0; h * w * o];
-        let mut pad = vec![0.0; (height + 2) * (width + 2) * o];
-        let mut out = vec![0.0; height * width * inputs];
-        let images = grad.chunks_exact(o * (h / 2) * (w / 2)).zip(x.chunks_exact_mut(inputs * height * width));
-        for (i, (grad, x)) in images.enumerate() {
-            block.through_norm(i, [&parameters[2], &parameters[3]], saved, grad, &mut z, &mut sums);
-            // Row a of the padded gradient is row a + padding − 2 of the gradient, where there is one.
-            for (a, row) in pad.chunks_exact_mut((width + 2) * o).enumerate() {
-                for (b, slot) in row.chunks_exact_mut(o).enumerate() {
-                    let (y, x) = ((a + block.padding).wrapping_sub(2), (b + block.padding).wrapping_sub(2));
-                    if y < h && x < w {
-                        slot.copy_from_slice(&z[(y * w + x) * o..][..o]);
-                    }
-                }
-            }
-            adjoint.run(simd, &packed, &pad, &mut out);
-            transpose(&out, height * width, inputs, x);
-        }
-    }
-}
-
-struct WeightGradients<'a> {
-    block: &'a ConvBlock,
-    parameters: &'a [Vec<f32>],
-    saved: &'a BlockSaved,
-    grad: &'a [f32],
-    sums: &'a mut Sums,
-}
-
-impl WithSimd for WeightGradients<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { block, parameters, saved, grad, sums } = self;
+        let Self { block, parameters, saved, grad, sums, x } = self;
         let ((h, w), o) = (block.sides(saved), block.outputs);
         let [_, inputs, height, width] = saved.shape;
         let kernel = WeightGradient { height: h, width: w, inputs, outputs: o };
+        let (weights, bias) = (block.turned(&parameters[0]), vec![0.0; inputs]);
+        let adjoint = Correlation { height, width, inputs: o, outputs: inputs, weights: &weights, bias: &bias };
+        let packed = adjoint.pack::<S>();
         let mut norm = NormSums::new(o);
         let mut z = vec![0.0; h * w * o];
-        let mut pad = vec![0.0; (h + 2) * (w + 2) * inputs];
+        let mut pad_x = vec![0.0; (h + 2) * (w + 2) * inputs];
+        let mut pad_z = vec![0.0; (height + 2) * (width + 2) * o];
+        let mut out = vec![0.0; height * width * inputs];
         let mut scratch = vec![];
-        let images = grad.chunks_exact(o * (h / 2) * (w / 2)).zip(saved.x.chunks_exact(inputs * height * width));
-        for (i, (grad, image)) in images.enumerate() {
+        let features = inputs * height * width;
+        for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
             block.through_norm(i, [&parameters[2], &parameters[3]], saved, grad, &mut z, &mut norm);
-            block.pad(image, [height, width], &mut pad);
-            kernel.run(simd, &pad, &z, &mut scratch, &mut sums.weight);
-            for z in z.chunks_exact(o) {
-                sums.bias.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
+            if !sums.weight.is_empty() {
+                block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad_x);
+                kernel.run(simd, &pad_x, &z, &mut scratch, &mut sums.weight);
+                for z in z.chunks_exact(o) {
+                    sums.bias.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
+                }
+            }
+            if !x.is_empty() {
+                // Row a of the padded gradient is row a + padding − 2 of the gradient, where there is one.
+                for (a, row) in pad_z.chunks_exact_mut((width + 2) * o).enumerate() {
+                    for (b, slot) in row.chunks_exact_mut(o).enumerate() {
+                        let (y, x) = ((a + block.padding).wrapping_sub(2), (b + block.padding).wrapping_sub(2));
+                        if y < h && x < w {
+                            slot.copy_from_slice(&z[(y * w + x) * o..][..o]);
+                        }
+                    }
+                }
+                adjoint.run(simd, &packed, &pad_z, &mut out);
+                transpose(&out, height * width, inputs, &mut x[i * features..(i + 1) * features]);
             }
         }
         sums.scale = norm.scale;

@@ -52,6 +52,13 @@ impl InstanceNorm {
         vec![scale.reshape([-1]), shift.reshape([-1])]
     }
 
+    /// Per sample `[n, channels]` for scale and shift.
+    pub(crate) fn sample_gradients(saved: &Saved, grad: Tensor<4>) -> Vec<Tensor<2>> {
+        let [n, c, ..] = grad.dims();
+        let over_image = |t: Tensor<4>| -> Tensor<2> { t.sum_dims(&[2, 3]).reshape([n, c]) };
+        vec![over_image(grad.clone() * normalised(saved)), over_image(grad)]
+    }
+
     fn channel(&self, parameter: &Tensor<1>) -> Tensor<4> {
         parameter.clone().reshape([1, self.channels, 1, 1])
     }

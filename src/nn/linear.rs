@@ -39,6 +39,14 @@ impl Linear {
         vec![weight.reshape([-1]), rows.sum_dim(0).reshape([-1])]
     }
 
+    /// Per sample: `[n, outputs · inputs]` and `[n, outputs]`.
+    pub(crate) fn sample_gradients(&self, saved: &Saved, grad: Tensor<4>) -> Vec<Tensor<2>> {
+        let [n, ..] = grad.dims();
+        let column: Tensor<3> = grad.reshape([n, self.outputs, 1]);
+        let row: Tensor<3> = saved[0].clone().reshape([n, 1, self.inputs]);
+        vec![column.clone().matmul(row).reshape([n, self.outputs * self.inputs]), column.reshape([n, self.outputs])]
+    }
+
     fn weight(&self, w: &[Tensor<1>]) -> Tensor<2> {
         w[0].clone().reshape([self.outputs, self.inputs])
     }

@@ -25,7 +25,8 @@ impl MaxPool {
         let k = self.size;
         let [n, c, h, w] = grad.dims();
         let spread = |t: Tensor<4>| -> Tensor<6> { t.reshape([n, c, h, 1, w, 1]).expand([n, c, h, k, w, k]) };
-        let is_max = squares(saved[0].clone(), k).equal(spread(saved[1].clone())).float();
+        let at = squares(saved[0].clone(), k);
+        let is_max = at.zeros_like().mask_fill(at.equal(spread(saved[1].clone())), 1.0);
         let ties: Tensor<4> = is_max.clone().sum_dim(5).sum_dim(3).reshape([n, c, h, w]);
         let inner = (is_max * spread(grad / ties)).reshape([n, c, h * k, w * k]);
         with_border(inner, saved[0].dims())

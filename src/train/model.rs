@@ -1,10 +1,10 @@
 //! A trained network with everything needed to use it again.
 
-use super::{Evaluation, Train, chunk_of, evaluation};
+use super::{Evaluation, Rows, Train, chunk_of, evaluation};
 use crate::data::Normalization;
 use crate::device::guarded;
 use crate::display::{Figure, Plot, Show, show_inline};
-use crate::nn::{Net, to_host, to_tensor};
+use crate::nn::{Loss, Net, to_host, to_tensor};
 use crate::privacy::Event;
 use crate::stats::Rate;
 use crate::{Dataset, Device, Error, Lab, Result};
@@ -112,6 +112,34 @@ impl Model {
         self.on(data, |net, data| logits(&net.features(), data, &self.device))
     }
 
+    /// The length of the gradient of every record's own cross-entropy in all weights: how hard the record would pull the model. What
+    /// differentially private training clips.
+    ///
+    /// # Errors
+    /// As [`Model::logits`].
+    pub fn gradient_norms(&self, data: &Dataset) -> Result<Vec<f32>> {
+        self.on(data, |net, data| {
+            let (x, d) = (data.normalized(), data.features());
+            let rows = Rows { x: &x, labels: data.labels(), soft: None, shape: data.shape(), classes: data.classes() };
+            let positions: Vec<usize> = (0..data.len()).collect();
+            let net = net.layer_by_layer();
+            let device = self.device.open()?;
+            let [c, h, w] = data.shape();
+            let parts: Result<Vec<Vec<f32>>> = positions
+                .par_chunks(chunk_of(&self.device).min(data.len()))
+                .map(|part| {
+                    let values = part.iter().flat_map(|&i| &x[i * d..(i + 1) * d]).copied().collect();
+                    let (logits, tape) = net.forward_saving(to_tensor(values, [part.len(), c, h, w], &device));
+                    let (_, grad) = Loss::CrossEntropy.of(logits, rows.targets(part, &device));
+                    let gradients = net.sample_gradients(&tape, grad * part.len() as f64);
+                    let squares = gradients.into_iter().map(|g| (g.clone() * g).sum_dim(1)).reduce(|a, b| a + b);
+                    squares.map_or_else(|| Ok(vec![0.0; part.len()]), |squares| to_host(squares.sqrt()))
+                })
+                .collect();
+            Ok(parts?.concat())
+        })
+    }
+
     /// Share of records whose largest logit is at their label, with a 95 % Clopper-Pearson interval over the records.
     ///
     /// # Errors
@@ -210,5 +238,40 @@ show_inline!(Model);
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Model({}, {} epochs on {} records of {})", self.train.arch.name(), self.history.len(), self.records, self.trained_on)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Arch;
+
+    #[test]
+    fn the_gradient_norm_of_logistic_regression_is_its_closed_form() {
+        // ∇W = (p − t) xᵀ, ∇b = p − t, so the norm is |p − t| √(|x|² + 1).
+        let data = Dataset::toy();
+        let lab = Lab::on(Device::Cpu).unwrap().quiet();
+        let model = Train::new(Arch::Logistic).with_epochs(2).fit(&data, &lab).unwrap();
+        let (norms, logits, x) = (model.gradient_norms(&data).unwrap(), model.logits(&data).unwrap(), data.normalized());
+        let k = data.classes();
+        for i in [0, 31, 32, 119] {
+            let z = &logits[i * k..(i + 1) * k];
+            let total: f32 = z.iter().map(|z| z.exp()).sum();
+            let error: f32 = (0..k).map(|c| (z[c].exp() / total - f32::from(u8::from(c == data.labels()[i] as usize))).powi(2)).sum();
+            let length: f32 = x[i * data.features()..(i + 1) * data.features()].iter().map(|v| v * v).sum();
+            let expected = (error * (length + 1.0)).sqrt();
+            assert!((norms[i] / expected - 1.0).abs() < 1e-3, "{i}: {} against {expected}", norms[i]);
+        }
+    }
+
+    #[test]
+    fn embeddings_are_what_the_last_layer_sees() {
+        let data = Dataset::toy();
+        let lab = Lab::on(Device::Cpu).unwrap().quiet();
+        let model = Train::new(Arch::Mlp { hidden: vec![5] }).with_epochs(1).fit(&data, &lab).unwrap();
+        let (embeddings, logits) = (model.embeddings(&data).unwrap(), model.logits(&data).unwrap());
+        let [weight, bias] = [&model.weights()[2], &model.weights()[3]];
+        let expected: f32 = bias[1] + (0..5).map(|i| weight[5 + i] * embeddings[7 * 5 + i]).sum::<f32>();
+        assert!((logits[7 * data.classes() + 1] - expected).abs() < 1e-4);
     }
 }
