@@ -9,6 +9,7 @@ pub mod distribution_matching;
 pub mod gradient_matching;
 pub mod herding;
 pub mod init;
+pub mod linear_matching;
 pub mod random_subset;
 #[cfg(test)]
 mod reference;
@@ -17,6 +18,7 @@ pub use distribution_matching::DistributionMatching;
 pub use gradient_matching::GradientMatching;
 pub use herding::Herding;
 pub use init::{Init, OtherData};
+pub use linear_matching::LinearMatching;
 pub use random_subset::RandomSubset;
 
 use crate::data::Origin;

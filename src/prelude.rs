@@ -3,11 +3,13 @@
 pub use crate::attack::{Attack, Game, LikelihoodRatio, LossThreshold, Pipeline, Signals};
 pub use crate::augment::{Augment, Choice, Operation, Pairing};
 pub use crate::catalogue::catalogue;
-pub use crate::condense::{DistributionMatching, GradientMatching, Herding, Init, RandomSubset};
+pub use crate::condense::{DistributionMatching, GradientMatching, Herding, Init, LinearMatching, RandomSubset};
 pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
+pub use crate::leakage::{Leakage, LeakageReport, LeakageSummary, Lpips, Metric};
 pub use crate::nn::{Arch, Layer, Loss, Optimizer};
 pub use crate::privacy::Event;
+pub use crate::quality::{Quality, QualityReport};
 pub use crate::report::Report;
 pub use crate::roc::Roc;
 pub use crate::stats::{MeanInterval, Rate};

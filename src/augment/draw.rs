@@ -25,6 +25,7 @@ impl Draw {
     }
 
     /// Aᵀ g for each of the images in `grad`: the gradient in the output becomes the one in the input.
+    #[cfg(test)]
     pub(crate) fn adjoint(&self, grad: &[f32]) -> Vec<f32> {
         let mut g = grad.to_vec();
         let mut scratch = vec![0.0; self.features()];

@@ -237,8 +237,8 @@ fn second_order_agrees_with_central_differences_in_f64_for_every_layer() {
         // ∇x ⟨∇θ loss, v⟩ is the change of ∇x loss along v: all entries from two passes.
         let along = |step: f64| case.first_order(&case.moved(step), &case.x);
         let (up, down) = (along(STEP), along(-STEP));
-        for i in 0..in_input.len() {
-            assert_difference(in_input[i], (up.2[i] - down.2[i]) / (2.0 * STEP), &format!("{name}, input {i}"));
+        for (i, ours) in in_input.into_iter().enumerate() {
+            assert_difference(ours, (up.2[i] - down.2[i]) / (2.0 * STEP), &format!("{name}, input {i}"));
         }
         // And ∇θ ⟨∇θ loss, v⟩ that of ∇θ loss.
         for (p, ours) in product.in_weights.into_iter().enumerate() {
