@@ -1,7 +1,11 @@
 //! What the library has: every condenser, initialisation, attack, data set and device with its defaults and source.
 
 use crate::attack::{LikelihoodRatio, LossThreshold};
-use crate::condense::{DistributionMatching, Herding, RandomSubset};
+use crate::augment::Augment;
+use crate::condense::{
+    DistributionMatching, GradientMatching, Herding, KMeans, KernelInducingPoints, LinearMatching, RandomSubset, TrajectoryMatching,
+};
+use crate::data::Whitening;
 use crate::display::{Figure, Show, Table, show_inline};
 use crate::{Device, condense::Init};
 use serde::{Deserialize, Serialize};
@@ -10,7 +14,7 @@ use serde_json::{Value, json};
 /// One member of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `condenser`, `initialisation`, `attack`, `dataset` or `device`.
+    /// `condenser`, `initialisation`, `augmentation`, `leakage`, `attack`, `dataset` or `device`.
     pub kind: String,
     /// The name in the code.
     pub name: String,
@@ -40,12 +44,31 @@ pub struct Catalogue {
 /// Lists every member of the library.
 #[must_use]
 pub fn catalogue() -> Catalogue {
+    let condenser = |name: &str, aliases: &[&str], reference: &str, defaults: Value| entry("condenser", name, aliases, reference, defaults);
+    let init = |name: &str, aliases: &[&str], reference: &str, defaults: Value| entry("initialisation", name, aliases, reference, defaults);
     let mut entries = vec![
-        entry("condenser", "DistributionMatching", &["DM"], "arXiv 2110.04181", json!(DistributionMatching::new(10))),
-        entry("condenser", "Herding", &[], "Welling, ICML 2009; arXiv 1611.07725", json!(Herding::new(10))),
-        entry("condenser", "RandomSubset", &["random real"], "baseline", json!(RandomSubset::new(10))),
-        entry("initialisation", "Init::Noise", &["noise"], "arXiv 2006.05929", json!(Init::Noise)),
-        entry("initialisation", "Init::Real", &["real"], "arXiv 2110.04181", json!(Init::Real)),
+        condenser("GradientMatching::new", &["DC"], "arXiv 2006.05929", json!(GradientMatching::new(10))),
+        condenser("GradientMatching::siamese", &["DSA"], "arXiv 2102.08259", json!(GradientMatching::siamese(10))),
+        condenser("DistributionMatching", &["DM"], "arXiv 2110.04181", json!(DistributionMatching::new(10))),
+        condenser("KernelInducingPoints", &["KIP"], "arXiv 2011.00050", json!(KernelInducingPoints::new(10))),
+        condenser("TrajectoryMatching", &["MTT"], "arXiv 2203.11932", json!(TrajectoryMatching::new(10))),
+        condenser("LinearMatching", &["linear DM"], "closed form of arXiv 2110.04181", json!(LinearMatching::new(10))),
+        condenser("KMeans", &["k-means centres"], "baseline; arXiv 1203.3783 for the seeding", json!(KMeans::new(10))),
+        condenser("Herding", &[], "Welling, ICML 2009; arXiv 1611.07725", json!(Herding::new(10))),
+        condenser("RandomSubset", &["random real"], "baseline", json!(RandomSubset::new(10))),
+        init("Init::Noise", &["noise"], "arXiv 2006.05929", json!(Init::Noise)),
+        init("Init::Real", &["real"], "arXiv 2110.04181", json!(Init::Real)),
+        init("Init::ClassMean", &["class mean"], "baseline", json!(Init::ClassMean)),
+        init("Init::RealPlusNoise", &["real plus noise"], "control of KT", json!(Init::RealPlusNoise { sigma: 0.3 })),
+        init("Init::Mixture", &["mixture"], "control of KT", json!(Init::Mixture { records: 3 })),
+        init("Init::Other", &["out of distribution", "public"], "arXiv 2502.12976", json!("another set")),
+        init("Init::Kaleidoscope", &["KT"], "openreview ckabXglfiT; an empirical defence", json!(Init::kaleidoscope(3))),
+        entry("augmentation", "Augment::dsa", &["DSA"], "arXiv 2102.08259", json!(Augment::dsa())),
+        entry("augmentation", "Whitening", &["ZCA"], "arXiv 2203.11932", json!({ "epsilon": Whitening::EPSILON })),
+        entry("leakage", "Metric::L2", &["nearest record", "DCR"], "arXiv 2209.14987", json!("root mean square")),
+        entry("leakage", "Metric::Ssim", &["SSIM"], "Wang et al. 2004", json!("11x11 Gaussian window, sigma 1.5")),
+        entry("leakage", "Metric::Features", &["feature distance"], "a trained network's embedding", json!("Euclidean")),
+        entry("leakage", "Metric::Lpips", &["LPIPS"], "arXiv 1801.03924; weights are yours", json!("AlexNet, version 0.1")),
         entry("attack", "LossThreshold", &["Yeom"], "arXiv 1709.01604", json!(LossThreshold::default())),
         entry("attack", "LikelihoodRatio", &["LiRA"], "arXiv 2112.03570", json!(LikelihoodRatio::default())),
     ];

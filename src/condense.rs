@@ -9,28 +9,47 @@ pub mod distribution_matching;
 pub mod gradient_matching;
 pub mod herding;
 pub mod init;
+pub mod k_means;
+pub mod kernel_inducing_points;
 pub mod linear_matching;
 pub mod random_subset;
 #[cfg(test)]
 mod reference;
+pub mod trajectory_matching;
 
 pub use distribution_matching::DistributionMatching;
 pub use gradient_matching::GradientMatching;
 pub use herding::Herding;
 pub use init::{Init, OtherData};
+pub use k_means::KMeans;
+pub use kernel_inducing_points::{KernelInducingPoints, Labels};
 pub use linear_matching::LinearMatching;
 pub use random_subset::RandomSubset;
+pub use trajectory_matching::TrajectoryMatching;
 
 use crate::data::Origin;
+use crate::nn::Arch;
 use crate::privacy::Event;
 use crate::synthesize::Synthesize;
 use crate::{Dataset, Lab, Result};
 use std::time::Instant;
 
-/// One small instance of every condenser: what the catalogue lists and the contract tests run.
+/// A quick instance of every condenser, a few steps with a tiny network: what the contract tests run, and a list of what there is.
 #[must_use]
 pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
-    vec![Box::new(DistributionMatching::new(per_class)), Box::new(Herding::new(per_class)), Box::new(RandomSubset::new(per_class))]
+    let arch = Arch::conv_net().with_width(4).with_depth(2);
+    let loops = gradient_matching::Loops { outer: 2, inner: 1 };
+    let quick = |matching: GradientMatching| matching.with_arch(arch.clone()).with_steps(2).with_loops(loops).with_batch(16);
+    vec![
+        Box::new(quick(GradientMatching::new(per_class))),
+        Box::new(quick(GradientMatching::siamese(per_class))),
+        Box::new(DistributionMatching::new(per_class).with_arch(arch.clone()).with_steps(3)),
+        Box::new(KernelInducingPoints::new(per_class).with_steps(3)),
+        Box::new(LinearMatching::new(per_class)),
+        Box::new(KMeans::new(per_class)),
+        Box::new(Herding::new(per_class)),
+        Box::new(RandomSubset::new(per_class)),
+    ]
 }
 
 /// The real records at `positions` as a condensed set of `method`.

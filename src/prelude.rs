@@ -3,7 +3,9 @@
 pub use crate::attack::{Attack, Game, LikelihoodRatio, LossThreshold, Pipeline, Signals};
 pub use crate::augment::{Augment, Choice, Operation, Pairing};
 pub use crate::catalogue::catalogue;
-pub use crate::condense::{DistributionMatching, GradientMatching, Herding, Init, LinearMatching, RandomSubset};
+pub use crate::condense::{
+    DistributionMatching, GradientMatching, Herding, Init, KMeans, KernelInducingPoints, Labels, LinearMatching, RandomSubset,
+};
 pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
 pub use crate::leakage::{Leakage, LeakageReport, LeakageSummary, Lpips, Metric};
@@ -14,5 +16,5 @@ pub use crate::report::Report;
 pub use crate::roc::Roc;
 pub use crate::stats::{MeanInterval, Rate};
 pub use crate::synthesize::Synthesize;
-pub use crate::train::{Evaluation, Model, Schedule, Train};
+pub use crate::train::{Evaluation, KernelModel, KernelRidge, Model, Schedule, Train};
 pub use crate::{Device, Error, Lab, Result};

@@ -7,9 +7,11 @@
 //! None: the model carries the event of the data it was trained on.
 
 pub mod evaluation;
+pub mod kernel_ridge;
 pub mod model;
 
 pub use evaluation::Evaluation;
+pub use kernel_ridge::{KernelModel, KernelRidge};
 pub use model::Model;
 
 use crate::augment::Augment;

@@ -126,16 +126,22 @@ impl GradientMatching {
         Self { init: Init::Real, augment: Some(Augment::dsa()), ..Self::new(per_class) }
     }
 
-    /// The same for a laptop's processor: 32 filters instead of 128, 64 real records per class instead of 256, a tenth of the
-    /// iterations with a rate ten times as high, and at most 10 matching steps and 10 epochs per network.
+    /// DC for a laptop's processor: 32 filters instead of 128, 64 real records per class instead of 256, a tenth of the iterations
+    /// with a rate ten times as high, and at most 10 matching steps and 10 epochs per network.
     #[must_use]
-    pub fn small(mut self) -> Self {
-        self.steps = (self.steps / 10).max(1);
-        self.rate *= 10.0;
-        self.batch = self.batch.min(64);
-        self.arch = self.arch.with_width(32);
-        self.loops = Loops { outer: self.loops.outer.min(10), inner: self.loops.inner.min(10) };
-        self
+    pub fn small(per_class: usize) -> Self {
+        Self::new(per_class).shrunk()
+    }
+
+    /// DSA for a laptop's processor, shrunk as [`GradientMatching::small`] is.
+    #[must_use]
+    pub fn siamese_small(per_class: usize) -> Self {
+        Self::siamese(per_class).shrunk()
+    }
+
+    fn shrunk(self) -> Self {
+        let loops = Loops { outer: self.loops.outer.min(10), inner: self.loops.inner.min(10) };
+        Self { steps: 100, rate: 1.0, batch: 64, arch: Arch::conv_net().with_width(32), loops, ..self }
     }
 
     /// The same with another number of iterations.

@@ -7,8 +7,9 @@
 mod kernel;
 
 use super::{AvgPool, Conv2d, InstanceNorm, Layer};
+use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
-use kernel::{Correlation, WeightGradient, vectorize};
+use kernel::{Correlation, WeightGradient};
 use pulp::{Simd, WithSimd};
 
 /// The fused block; parameters are those of its convolution and norm: weight, bias, scale, shift.

@@ -1,24 +1,15 @@
 //! One iteration of distribution matching, timed as `peers/dm_step.py` times it: ten classes, 256 real and 10 synthetic images
 //! each, a fresh random ConvNet; with siamese augmentation in the cases that end in `-dsa`.
-//! `cargo bench --profile dev --bench dm_step [-- --case NAME] [--repeats N] [--json]`.
 //!
 //! The numbers that show that both do the same work are checked by the unit test `one_iteration_does_the_work_of_the_reference`.
 
-#[path = "common.rs"]
-mod common;
-
-use common::{Options, conv_net, uniform};
+use super::common::{Options, conv_net, records};
 use freelunch::augment::Augment;
 use freelunch::condense::DistributionMatching;
-use freelunch::data::Normalization;
 use freelunch::prelude::*;
 use std::time::Instant;
 
-const CLASSES: usize = 10;
-const POOL: usize = 512;
-
-fn main() -> Result<()> {
-    let options = Options::read();
+pub(crate) fn run(options: &Options) -> Result<()> {
     for (shape, channels, side, width) in
         [("small-28x28x1-w32", 1, 28, 32), ("paper-32x32x1-w128", 1, 32, 128), ("paper-32x32x3-w128", 3, 32, 128)]
     {
@@ -47,16 +38,4 @@ fn measure(shape: [usize; 3], width: usize, augment: Option<Augment>, repeats: u
         }
     }
     Ok(times)
-}
-
-/// 512 records of each of ten classes.
-fn records(shape: [usize; 3]) -> Result<Dataset> {
-    let features: usize = shape.iter().product();
-    let mut x = vec![];
-    for class in 0..CLASSES as u64 {
-        x.extend((0..POOL * features).map(|i| (2.0 * uniform(1000 + class, i as u64) - 1.0) as f32));
-    }
-    let labels = (0..CLASSES as u32).flat_map(|class| std::iter::repeat_n(class, POOL)).collect();
-    let names = (0..CLASSES).map(|class| class.to_string()).collect();
-    Ok(Dataset::images("uniform", x, shape, labels, names)?.with_normalization(Normalization::none(shape[0])))
 }

@@ -1,24 +1,15 @@
 //! One gradient matching step for one class, timed as `peers/gradient_matching_step.py` times it: 256 real and 1 or 10 synthetic
 //! images, fixed network. The library matches all ten classes of one step on all cores, so its time is divided by ten.
-//! `cargo bench --profile dev --bench gradient_matching_step [-- --case NAME] [--repeats N] [--json]`.
 //!
 //! The numbers that show that both do the same work are checked by the unit test `one_step_does_the_work_of_the_reference`.
 
-#[path = "common.rs"]
-mod common;
-
-use common::{Options, conv_net, uniform};
+use super::common::{CLASSES, Options, conv_net, records};
 use freelunch::condense::GradientMatching;
 use freelunch::condense::gradient_matching::Loops;
-use freelunch::data::Normalization;
 use freelunch::prelude::*;
 use std::time::Instant;
 
-const CLASSES: usize = 10;
-const POOL: usize = 512;
-
-fn main() -> Result<()> {
-    let options = Options::read();
+pub(crate) fn run(options: &Options) -> Result<()> {
     for (shape, channels, side, width) in
         [("small-28x28x1-w32", 1, 28, 32), ("paper-32x32x1-w128", 1, 32, 128), ("paper-32x32x3-w128", 3, 32, 128)]
     {
@@ -34,14 +25,7 @@ fn main() -> Result<()> {
 }
 
 fn measure(shape: [usize; 3], width: usize, per_class: usize, repeats: usize) -> Result<Vec<f64>> {
-    let features: usize = shape.iter().product();
-    let mut x = vec![];
-    for class in 0..CLASSES as u64 {
-        x.extend((0..POOL * features).map(|i| (2.0 * uniform(1000 + class, i as u64) - 1.0) as f32));
-    }
-    let labels = (0..CLASSES as u32).flat_map(|class| std::iter::repeat_n(class, POOL)).collect();
-    let names = (0..CLASSES).map(|class| class.to_string()).collect();
-    let data = Dataset::images("uniform", x, shape, labels, names)?.with_normalization(Normalization::none(shape[0]));
+    let data = records(shape)?;
     let one_step =
         GradientMatching::new(per_class).with_arch(conv_net(shape, width)).with_steps(1).with_loops(Loops { outer: 1, inner: 0 });
     let lab = Lab::new()?.quiet();

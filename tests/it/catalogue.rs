@@ -9,7 +9,7 @@ fn every_condenser_is_listed() {
     for condenser in freelunch::condense::condensers(1) {
         let debug = format!("{condenser:?}");
         let name = debug.split([' ', '{', '(']).next().unwrap_or_default();
-        assert!(listed.contains(&name.to_string()), "{name} is not in the catalogue");
+        assert!(listed.iter().any(|entry| entry.split("::").next() == Some(name)), "{name} is not in the catalogue");
     }
 }
 

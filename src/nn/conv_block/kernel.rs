@@ -2,21 +2,12 @@
 //!
 //! Everything is channels-last inside: a 3×3 correlation then reads 3·c consecutive numbers per kernel row, and the output
 //! channels fill vector registers. The inner loops hold a tile of `P` pixels × `V` vectors of channels in registers and only add
-//! to it. pulp chooses the instruction set at run time.
+//! to it.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 /// Pixels per register tile: 6 pixels × 2 vectors, with a weight and a broadcast, fill the 16 registers of AVX2.
 const TILE: usize = 6;
-
-/// Runs `op` with the best instruction set of this machine.
-pub(super) fn vectorize<Op: WithSimd>(op: Op) -> Op::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, op);
-    }
-    pulp::Arch::new().dispatch(op)
-}
 
 /// `out[y][x][o] = bias[o] + Σ pad[y + dy][x + dx][i] · w[dy][dx][i][o]`, channels padded to whole tiles of vectors.
 ///

@@ -1,0 +1,24 @@
+//! The workloads of `peers/WORKLOADS.md` that the library has, each timed as its Python script beside this folder times it:
+//! `cargo bench --profile dev --bench peers [-- WORKLOAD] [--case NAME] [--repeats N] [--json]`.
+
+mod common;
+mod dm_step;
+mod gradient_matching_step;
+mod kip_step;
+
+use common::Options;
+use freelunch::prelude::*;
+
+fn main() -> Result<()> {
+    let options = Options::read();
+    if options.names("dm_step") {
+        dm_step::run(&options)?;
+    }
+    if options.names("gradient_matching_step") {
+        gradient_matching_step::run(&options)?;
+    }
+    if options.names("kip_step") {
+        kip_step::run(&options)?;
+    }
+    Ok(())
+}
