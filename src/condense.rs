@@ -68,5 +68,6 @@ fn origin(method: &dyn Synthesize, lab: &Lab, trace: Vec<(usize, f64)>, started_
         trace,
         started_from,
         seconds,
+        film: vec![],
     }
 }

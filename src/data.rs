@@ -67,6 +67,20 @@ pub struct Origin {
     pub started_from: Vec<Vec<usize>>,
     /// Seconds of computing.
     pub seconds: f64,
+    /// Pictures on the way, when the lab was watching.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub film: Vec<Snapshot>,
+}
+
+/// A condensation at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Steps made.
+    pub step: usize,
+    /// The loss of the last of them.
+    pub loss: f64,
+    /// The first record of each class, normalised, row-major.
+    pub x: Vec<f32>,
 }
 
 impl Origin {
@@ -81,6 +95,7 @@ impl Origin {
             trace: vec![],
             started_from: vec![],
             seconds: 0.0,
+            film: vec![],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a cell shows: one bundle of plain text, HTML and PNG per value; figures that compose in rows and columns.
 
 pub mod figure;
+mod film;
 mod font;
 pub mod grid;
 mod html;
@@ -11,6 +12,8 @@ mod records;
 pub mod table;
 
 pub use figure::Figure;
+pub use film::Film;
+pub(crate) use film::strip;
 pub use grid::ImageGrid;
 pub use plot::{Plot, Preset};
 pub use table::{Cell, Table, TableDisplay};

@@ -73,7 +73,8 @@ impl Lab {
         self
     }
 
-    /// The same lab showing the records and the loss of a condensation every `steps` steps, in the cell where it runs.
+    /// The same lab showing the loss and the first record of each class every `steps` steps of a condensation: as a strip of coloured
+    /// characters while the cell runs, and as a film afterwards ([`Dataset::film`](crate::Dataset::film)).
     ///
     /// # Errors
     /// [`Error::Config`] when `steps` is 0.
@@ -182,6 +183,12 @@ impl Progress {
         }
         self.last = Some(Instant::now());
         println!("{}", self.line(done, elapsed, note));
+    }
+
+    /// Says something that was asked for, whatever the time.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.last = Some(Instant::now());
+        println!("{text}");
     }
 
     fn line(&self, done: usize, elapsed: Duration, note: &str) -> String {

@@ -5,7 +5,9 @@
 
 use super::checkpoint::Checkpoint;
 use super::origin;
-use crate::display::{Figure, ImageGrid, Plot, Show, send};
+use crate::data::Origin;
+use crate::data::Snapshot;
+use crate::display::strip;
 use crate::synthesize::Synthesize;
 use crate::{Dataset, Error, Lab, Result};
 use std::collections::BTreeMap;
@@ -55,6 +57,7 @@ impl Descent<'_> {
             None => (start()?, vec![], 0, 0.0),
         };
         let mut progress = self.lab.progress(&self.method.name(), self.steps);
+        let mut film = vec![];
         let mut saved = Instant::now();
         let seconds = || before + begin.elapsed().as_secs_f64();
         for at in first..self.steps {
@@ -69,7 +72,10 @@ impl Descent<'_> {
             }
             progress.step(at + 1, &format!("loss {loss:.4}"));
             if self.lab.watched_every().is_some_and(|every| (at + 1) % every == 0 || stop) {
-                send(&self.picture(at + 1, &state, &trace)?.bundle());
+                film.push(self.snapshot(at + 1, loss, &state));
+                if let Some(snapshot) = film.last() {
+                    progress.say(&self.live(snapshot));
+                }
             }
             if let Some(checkpoint) = &checkpoint
                 && (stop || saved.elapsed() > Self::BETWEEN_CHECKPOINTS)
@@ -81,13 +87,13 @@ impl Descent<'_> {
                 break; // the trace says how far it came
             }
         }
-        self.finish(state, trace, seconds())
+        self.finish(state, trace, film, seconds())
     }
 
     /// The synthetic set as it is now, in natural units.
-    fn finish(&self, state: State, trace: Vec<(usize, f64)>, seconds: f64) -> Result<Dataset> {
+    fn finish(&self, state: State, trace: Vec<(usize, f64)>, film: Vec<Snapshot>, seconds: f64) -> Result<Dataset> {
         let x = self.real.normalization().undo(&state.x, self.real.shape());
-        let origin = origin(self.method, self.lab, trace, state.started_from, seconds);
+        let origin = Origin { film, ..origin(self.method, self.lab, trace, state.started_from, seconds) };
         let made = self.real.synthetic(x, state.labels, origin)?;
         match state.soft_labels {
             Some(targets) => made.with_soft_labels(targets),
@@ -95,17 +101,24 @@ impl Descent<'_> {
         }
     }
 
-    /// What a watcher sees: the records and the loss so far.
-    fn picture(&self, done: usize, state: &State, trace: &[(usize, f64)]) -> Result<Figure> {
-        let title = format!("{}: {done} of {} steps", self.method.name(), self.steps);
-        let points: Vec<(f64, f64)> = trace.iter().map(|&(step, loss)| (step as f64, loss)).collect();
-        let loss = Plot::new("Loss").x_label("step").y_label("loss").line("loss", &points).figure();
+    /// The first record of each class.
+    fn snapshot(&self, step: usize, loss: f64, state: &State) -> Snapshot {
+        let d = self.real.features();
+        let first = |class: usize| state.labels.iter().position(|&label| label as usize == class);
+        let x = (0..self.real.classes()).filter_map(first).flat_map(|i| state.x[i * d..(i + 1) * d].iter().copied()).collect();
+        Snapshot { step, loss, x }
+    }
+
+    /// What a watcher sees while the run goes on: step, loss, and the records of the first ten classes if they are images.
+    fn live(&self, snapshot: &Snapshot) -> String {
+        let line = format!("{}: step {} of {}, loss {:.4}", self.method.name(), snapshot.step, self.steps, snapshot.loss);
         let [channels, height, width] = self.real.shape();
         if height * width == 1 || !(channels == 1 || channels == 3) {
-            return Ok(Figure::row([loss]).titled(&title)); // a table has no pictures
+            return line;
         }
-        let now = self.finish(state.clone(), vec![], 0.0)?;
-        Ok(Figure::row([ImageGrid::from_dataset(&now, 10).figure(), loss]).titled(&title))
+        let x = self.real.normalization().undo(&snapshot.x, self.real.shape());
+        let images: Vec<Vec<f32>> = x.chunks(self.real.features()).take(10).map(<[f32]>::to_vec).collect();
+        format!("{line}\n{}", strip(&images, self.real.shape(), 14))
     }
 }
 
@@ -208,11 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_sees_records_and_loss() {
+    fn a_watcher_sees_records_and_loss_and_keeps_the_film() {
         let real = Dataset::toy();
-        let lab = lab();
+        let lab = lab().watch(4).unwrap();
         let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 10 };
-        let html = descent.picture(5, &start(&real), &[(0, 2.0), (4, 1.0)]).unwrap().to_html();
-        assert!(html.contains("5 of 10 steps") && html.contains("data:image/png") && html.contains("loss"), "{html}");
+        let live = descent.live(&descent.snapshot(5, 0.5, &start(&real)));
+        assert!(live.starts_with("random subset: step 5 of 10, loss 0.5000\n") && live.contains('\u{2580}'), "{live}");
+        let made = descent.run(|| Ok(start(&real)), shrink).unwrap();
+        assert_eq!(made.origin().film.iter().map(|s| s.step).collect::<Vec<_>>(), [4, 8, 10]);
+        assert_eq!(made.origin().film[2].x.len(), 4 * real.features());
     }
 }
