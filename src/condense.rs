@@ -45,6 +45,7 @@ pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
         Box::new(quick(GradientMatching::siamese(per_class))),
         Box::new(DistributionMatching::new(per_class).with_arch(arch.clone()).with_steps(3)),
         Box::new(KernelInducingPoints::new(per_class).with_steps(3)),
+        Box::new(TrajectoryMatching::small(per_class).with_arch(arch.clone()).with_experts(1).with_steps(2)),
         Box::new(LinearMatching::new(per_class)),
         Box::new(KMeans::new(per_class)),
         Box::new(Herding::new(per_class)),

@@ -2,11 +2,30 @@
 
 use pulp::WithSimd;
 
-/// Runs `op` with the best instruction set of this machine.
+/// Runs `op` with AVX2 and FMA where the machine has them, with NEON on ARM, and without vectors elsewhere. Naming the two sets that
+/// matter keeps the number of compiled copies of every kernel at two.
 pub(crate) fn vectorize<Op: WithSimd>(op: Op) -> Op::Output {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, op);
+    {
+        match pulp::x86::V3::try_new() {
+            Some(simd) => pulp::Simd::vectorize(simd, op),
+            None => pulp::Simd::vectorize(pulp::Scalar::new(), op),
+        }
     }
+    #[cfg(not(target_arch = "x86_64"))]
     pulp::Arch::new().dispatch(op)
+}
+
+/// Runs a loop that the compiler vectorises by itself with the same instructions.
+pub(crate) fn vectorized<T>(work: impl FnOnce() -> T) -> T {
+    struct Loop<F>(F);
+    impl<T, F: FnOnce() -> T> WithSimd for Loop<F> {
+        type Output = T;
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> T {
+            (self.0)()
+        }
+    }
+    vectorize(Loop(work))
 }

@@ -28,12 +28,13 @@
 //! # Example
 //! ```
 //! use freelunch::{Dataset, Lab, condense::TrajectoryMatching, nn::Arch, synthesize::Synthesize};
-//! let matching = TrajectoryMatching::small(1).with_arch(Arch::mlp()).with_experts(1).with_steps(2);
+//! let matching = TrajectoryMatching::small(1).with_arch(Arch::mlp()).with_step_size(0.004).with_rate(10.0);
 //! let small = matching.synthesize(&Dataset::toy(), &Lab::new()?.quiet())?;
 //! assert_eq!(small.len(), small.classes());
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
+mod expert_file;
 mod experts;
 mod student;
 #[cfg(test)]
@@ -47,16 +48,15 @@ use super::init::{Init, Start};
 use crate::augment::{Augment, Pairing};
 use crate::device::guarded;
 use crate::lab::Rng;
-use crate::nn::{Arch, Loss, Net, Optimizer, to_host};
+use crate::nn::{Arch, Loss, Net, Optimizer};
 use crate::synthesize::Synthesize;
 use crate::train::{Schedule, Train};
 use crate::{Dataset, Error, Lab, Result};
-use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use student::{Batch, Student, Weights};
+use student::{Batch, Student};
 
 /// Trajectory matching.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,14 +141,23 @@ impl TrajectoryMatching {
         }
     }
 
-    /// A preset for a laptop's processor.
+    /// The same for a laptop's processor and some thousand images: 60 steps instead of 5,000, at most 2 experts of 3 epochs instead of
+    /// 100 of 50, ConvNet of width 32, students of 10 steps on 20 records that make up for 2 epochs from one of the first two, no
+    /// augmentation. Experts take batches of 64 at rate 0.02 and students begin with steps of 0.05, because few steps must go far; the
+    /// records' rate is 500.
+    ///
+    /// An expert comes less far in an epoch of fewer records: give [`TrajectoryMatching::with_step_size`] less for them (student steps
+    /// times step size, about a fifth of the expert's steps times its rate). A network without norms wants a lower rate of the records
+    /// (3 to 100 for an MLP).
     #[must_use]
     pub fn small(per_class: usize) -> Self {
-        let mut small = Self::new(per_class).with_arch(Arch::conv_net().with_width(32)).without_augment();
-        small.expert.epochs = 6;
+        let mut small = Self::new(per_class).without_augment().with_batch(20);
+        small.expert.arch = small.expert.arch.with_width(32);
+        small.expert.epochs = 3;
         small.expert.batch = 64;
         small.expert.optimizer = Optimizer::Sgd { rate: 0.02, momentum: 0.0, weight_decay: 0.0 };
-        Self { steps: 100, experts: 3, epochs_ahead: 2, latest_start: 4, student_steps: 10, rate: 100.0, step_size: 0.02, ..small }
+        let student = Self { student_steps: 10, epochs_ahead: 2, latest_start: 2, step_size: 0.05, step_size_rate: 1e-4, ..small };
+        Self { steps: 60, rate: 500.0, experts: student.experts.min(2), ..student }
     }
 
     /// The same with another number of steps.
@@ -165,9 +174,11 @@ impl TrajectoryMatching {
         self
     }
 
-    /// The same with another first step size of the student.
+    /// The same with another first step size of the student. Its learning rate changes with the square, so that the step size learns as
+    /// fast as before in proportion: the gradient in it goes as its inverse.
     #[must_use]
     pub fn with_step_size(mut self, step_size: f64) -> Self {
+        self.step_size_rate *= (step_size / self.step_size).powi(2);
         self.step_size = step_size;
         self
     }
@@ -269,7 +280,7 @@ impl TrajectoryMatching {
     /// # Example
     /// ```
     /// use freelunch::{Dataset, Lab, condense::TrajectoryMatching, nn::Arch};
-    /// let matching = TrajectoryMatching::small(1).with_arch(Arch::mlp()).with_experts(1).with_steps(2);
+    /// let matching = TrajectoryMatching::small(1).with_arch(Arch::mlp()).with_step_size(0.004).with_rate(10.0).with_steps(2);
     /// let matched = matching.synthesize_with_step_size(&Dataset::toy(), &Lab::new()?.quiet())?;
     /// assert_ne!(matched.step_size, matching.step_size);
     /// # Ok::<(), freelunch::Error>(())
@@ -304,18 +315,13 @@ impl TrajectoryMatching {
             let loss = self.expert.loss;
             let student =
                 Student { net: net.clone(), loss, labels: &state.labels, shape: real.shape(), classes: real.classes(), device: &device };
-            let path = student.learn(tensors(&from, &device), &batches, alpha);
-            let (loss, lambda) = distance(&path[path.len() - 1], &from, &target, &device)?;
-            let gradient = student.pull_back(&path, &batches, alpha, lambda)?;
-            let mut in_x = vec![0.0; state.x.len()];
-            let d = real.features();
-            for (batch, rows) in batches.iter().zip(&gradient.in_batches) {
-                for (&i, row) in batch.positions.iter().zip(rows.chunks_exact(d)) {
-                    in_x[i * d..(i + 1) * d].iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
-                }
+            let (loss, gradient) = student.miss(&batches, state.x.len(), alpha, &from, &target)?;
+            if !(loss.is_finite() && gradient.in_step_size.is_finite()) {
+                let what = format!("loss of {} with steps of {alpha} of the student", self.name());
+                return Err(Error::Diverged { what, step, value: if loss.is_finite() { gradient.in_step_size } else { loss } });
             }
-            state.descend(&in_x, self.rate, self.momentum);
-            step_size = Some(self.descend_step_size(state, gradient.in_step_size, step)?);
+            state.descend(&gradient.in_x, self.rate, self.momentum);
+            step_size = Some(self.descend_step_size(state, gradient.in_step_size));
             Ok(loss)
         };
         let synthetic = Descent { method: self, real, lab, steps: self.steps }.run(start, step)?;
@@ -346,24 +352,24 @@ impl TrajectoryMatching {
             let positions = left.pop().unwrap_or_default();
             let x: Vec<f32> = positions.iter().flat_map(|&i| &state.x[i * d..(i + 1) * d]).copied().collect();
             let draws = self.augment.as_ref().map(|augment| augment.draws(shape, positions.len(), rng));
-            Batch { x: draws.as_ref().map_or(x.clone(), |draws| draws.apply(&x)), positions, draws }
+            let x = match &draws {
+                Some(draws) => draws.apply(&x),
+                None => x,
+            };
+            Batch { positions, x, draws }
         };
         (0..self.student_steps).map(|_| next()).collect()
     }
 
     /// One step of gradient descent with momentum on α.
-    fn descend_step_size(&self, state: &mut State, gradient: f64, step: usize) -> Result<f64> {
+    fn descend_step_size(&self, state: &mut State, gradient: f64) -> f64 {
         let mut value = |name: &str, change: &dyn Fn(f64) -> f64| {
             let entry = state.memory.entry(name.into()).or_insert_with(|| vec![0.0]);
             entry[0] = change(f64::from(entry[0])) as f32;
             f64::from(entry[0])
         };
         let velocity = value(Self::STEP_SIZE_VELOCITY, &|v| self.momentum * v + gradient);
-        let step_size = value(Self::STEP_SIZE, &|alpha| alpha - self.step_size_rate * velocity);
-        if !step_size.is_finite() {
-            return Err(Error::Diverged { what: "step size of the student".into(), step, value: step_size });
-        }
-        Ok(step_size)
+        value(Self::STEP_SIZE, &|alpha| alpha - self.step_size_rate * velocity)
     }
 }
 
@@ -387,21 +393,4 @@ fn in_turn(count: usize, step: usize, lab: &Lab) -> usize {
     let mut order: Vec<usize> = (0..count).collect();
     order.shuffle(&mut lab.rng("experts", (step / count) as u64));
     order[step % count]
-}
-
-/// ‖ end − target ‖² / ‖ from − target ‖² and its gradient in `end`.
-fn distance(end: &Weights, from: &[Vec<f32>], target: &[Vec<f32>], device: &Device) -> Result<(f64, Weights)> {
-    let square = |a: f32, b: f32| (f64::from(a) - f64::from(b)).powi(2);
-    let scale: f64 = from.iter().flatten().zip(target.iter().flatten()).map(|(&a, &b)| square(a, b)).sum();
-    let (mut loss, mut gradient) = (0.0, vec![]);
-    for (end, target) in end.iter().zip(target) {
-        let end = to_host(end.clone())?;
-        loss += end.iter().zip(target).map(|(&a, &b)| square(a, b)).sum::<f64>();
-        gradient.push(end.iter().zip(target).map(|(a, b)| (2.0 * f64::from(a - b) / scale) as f32).collect());
-    }
-    Ok((loss / scale, tensors(&gradient, device)))
-}
-
-fn tensors(vectors: &[Vec<f32>], device: &Device) -> Weights {
-    vectors.iter().map(|vector| Tensor::from_data(TensorData::new(vector.clone(), [vector.len()]), device)).collect()
 }

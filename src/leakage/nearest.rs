@@ -60,7 +60,7 @@ pub(super) fn nearest_rows(queries: &[f32], rows: &[f32], width: usize, most: us
         .enumerate()
         .map(|(block, rows)| {
             let mut lists = empty();
-            let squares = pulp::Arch::new().dispatch(|| squared_distances(queries, rows, width));
+            let squares = crate::simd::vectorized(|| squared_distances(queries, rows, width));
             for (row, squares) in squares.chunks_exact(n).enumerate() {
                 for (list, &square) in lists.iter_mut().zip(squares) {
                     list.offer(block * ROWS + row, square);

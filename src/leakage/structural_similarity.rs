@@ -42,7 +42,7 @@ pub(super) fn nearest_images(queries: &Dataset, rows: &Dataset, most: usize) -> 
     let groups: Vec<Seen<LANES>> = images.chunks(LANES).map(|group| windows.see(group)).collect();
     let empty = || vec![Shortlist::new(most); images.len()];
     let offered = |mut lists: Vec<Shortlist>, (i, row): (usize, &[f32])| {
-        pulp::Arch::new().dispatch(|| {
+        crate::simd::vectorized(|| {
             let row = windows.see::<1>(&[pixels(row)]);
             for (group, lists) in groups.iter().zip(lists.chunks_mut(LANES)) {
                 // Rounding can put the similarity of equal images a hair off 1; they are at distance 0.

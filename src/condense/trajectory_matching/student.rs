@@ -13,7 +13,7 @@ use crate::device::is_cpu;
 use crate::nn::{Loss, Net, Wanted, gradient_product, to_host, to_tensor};
 use crate::train::Rows;
 use crate::{Error, Result};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 /// One value for every parameter, in the order of [`Net::weights`].
@@ -41,8 +41,8 @@ pub(super) struct Batch {
 
 /// The gradient of a function of the last weights.
 pub(super) struct Gradient {
-    /// In the records of every batch before their augmentation.
-    pub(super) in_batches: Vec<Vec<f32>>,
+    /// In all synthetic records, row-major.
+    pub(super) in_x: Vec<f32>,
     pub(super) in_step_size: f64,
 }
 
@@ -51,8 +51,30 @@ impl Student<'_> {
     /// so that results do not depend on the number of threads.
     const PIECE: usize = 5;
 
+    /// ‖ θ_N − target ‖² / ‖ from − target ‖² of a student that begins at `from`, and its gradient; `length` is that of the synthetic
+    /// set.
+    pub(super) fn miss(
+        &self,
+        batches: &[Batch],
+        length: usize,
+        step_size: f64,
+        from: &[Vec<f32>],
+        target: &[Vec<f32>],
+    ) -> Result<(f64, Gradient)> {
+        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+        let path = self.learn(self.tensors(from), batches, step_size);
+        let scale: f64 = from.iter().flatten().zip(target.iter().flatten()).map(square).sum();
+        let (mut loss, mut lambda) = (0.0, vec![]);
+        for (end, target) in path[path.len() - 1].iter().zip(target) {
+            let end = to_host(end.clone())?;
+            loss += end.iter().zip(target).map(square).sum::<f64>() / scale;
+            lambda.push(end.iter().zip(target).map(|(a, b)| (2.0 * f64::from(a - b) / scale) as f32).collect());
+        }
+        Ok((loss, self.pull_back(&path, batches, length, step_size, self.tensors(&lambda))?))
+    }
+
     /// θ_0, .., θ_N for the batches of N steps. Nothing in the network is random: dropout is off, as in the way back.
-    pub(super) fn learn(&self, start: Weights, batches: &[Batch], step_size: f64) -> Vec<Weights> {
+    fn learn(&self, start: Weights, batches: &[Batch], step_size: f64) -> Vec<Weights> {
         let mut path = vec![start];
         for batch in batches {
             let now = &path[path.len() - 1];
@@ -69,8 +91,9 @@ impl Student<'_> {
     }
 
     /// The gradient of a function of θ_N from its gradient `lambda` in θ_N; `path` comes from [`Student::learn`].
-    pub(super) fn pull_back(&self, path: &[Weights], batches: &[Batch], step_size: f64, mut lambda: Weights) -> Result<Gradient> {
-        let mut in_batches = vec![];
+    fn pull_back(&self, path: &[Weights], batches: &[Batch], length: usize, step_size: f64, mut lambda: Weights) -> Result<Gradient> {
+        let d: usize = self.shape.iter().product();
+        let mut in_x = vec![0.0; length];
         let mut slopes = vec![];
         for (i, (weights, batch)) in path.iter().zip(batches).enumerate().rev() {
             let net = self.with(weights);
@@ -82,20 +105,27 @@ impl Student<'_> {
                 let in_weights: Weights = product.in_weights.into_iter().map(|h| h * share).collect();
                 Ok((slope.reduce(|a, b| a + b), to_host(product.in_input * (-step_size * share))?, in_weights))
             });
-            let (mut in_x, mut in_weights) = (vec![], vec![]);
+            let (mut in_batch, mut in_weights) = (vec![], vec![]);
             for part in parts {
                 let (slope, part_x, part_weights) = part?;
                 slopes.extend(slope);
-                in_x.extend(part_x);
+                in_batch.extend(part_x);
                 in_weights.push(part_weights);
             }
-            in_batches.push(batch.draws.as_ref().map_or(in_x.clone(), |draws| draws.adjoint(&in_x)));
-            let in_weights = in_weights.into_iter().reduce(sum).unwrap_or_default();
-            lambda = moved(&lambda, &in_weights, step_size);
+            if let Some(draws) = &batch.draws {
+                in_batch = draws.adjoint(&in_batch);
+            }
+            for (&at, row) in batch.positions.iter().zip(in_batch.chunks_exact(d)) {
+                in_x[at * d..(at + 1) * d].iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
+            }
+            lambda = moved(&lambda, &in_weights.into_iter().reduce(sum).unwrap_or_default(), step_size);
         }
-        in_batches.reverse();
         let slopes = if slopes.is_empty() { vec![] } else { to_host(Tensor::cat(slopes, 0))? };
-        Ok(Gradient { in_batches, in_step_size: -slopes.into_iter().map(f64::from).sum::<f64>() })
+        Ok(Gradient { in_x, in_step_size: -slopes.into_iter().map(f64::from).sum::<f64>() })
+    }
+
+    fn tensors(&self, vectors: &[Vec<f32>]) -> Weights {
+        vectors.iter().map(|vector| Tensor::from_data(TensorData::new(vector.clone(), [vector.len()]), self.device)).collect()
     }
 
     fn with(&self, weights: &Weights) -> Net {
