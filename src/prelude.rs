@@ -5,6 +5,7 @@ pub use crate::augment::{Augment, Choice, Operation, Pairing};
 pub use crate::catalogue::catalogue;
 pub use crate::condense::{
     DistributionMatching, GradientMatching, Herding, Init, KMeans, KernelInducingPoints, Labels, LinearMatching, RandomSubset,
+    TrajectoryMatching,
 };
 pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};

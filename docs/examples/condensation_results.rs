@@ -5,7 +5,6 @@
 //! figures under `docs/results/`. Full data sets come from `$FREELUNCH_DATA`, the cache, or a mirror. What stops by time depends on
 //! the machine, so accuracies vary a little from run to run.
 
-use freelunch::condense::TrajectoryMatching;
 use freelunch::prelude::*;
 use std::path::Path;
 

@@ -36,27 +36,22 @@
 
 mod expert_file;
 mod experts;
+mod run;
 mod student;
 #[cfg(test)]
 mod tests;
 
 pub use experts::Experts;
 
-use super::checkpoint::Checkpoint;
-use super::descent::{Descent, State};
-use super::init::{Init, Start};
+use super::init::Init;
 use crate::augment::{Augment, Pairing};
 use crate::device::guarded;
-use crate::lab::Rng;
-use crate::nn::{Arch, Loss, Net, Optimizer};
+use crate::nn::{Arch, Loss, Optimizer};
 use crate::synthesize::Synthesize;
 use crate::train::{Schedule, Train};
 use crate::{Dataset, Error, Lab, Result};
-use rand::RngExt as _;
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use student::{Batch, Student};
 
 /// Trajectory matching.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,8 +85,8 @@ pub struct TrajectoryMatching {
     pub augment: Option<Augment>,
     /// Experts; 100 in the paper.
     pub experts: usize,
-    /// How each is trained, and with its network and loss the student's, too. 50 epochs in the paper, batches of 256, plain gradient descent
-    /// with rate 0.01, augmented. The rate must be constant.
+    /// How each is trained; its network and loss are the student's, too. 50 epochs in the paper, batches of 256, plain gradient
+    /// descent with rate 0.01, augmented. The rate must be constant.
     pub expert: Train,
     /// Where experts are kept; beside what the lab keeps if `None` ([`Lab::keep`]), else in memory for one run.
     pub experts_in: Option<PathBuf>,
@@ -107,9 +102,6 @@ pub struct Matched {
 }
 
 impl TrajectoryMatching {
-    const STEP_SIZE: &str = "step size";
-    const STEP_SIZE_VELOCITY: &str = "step size velocity";
-
     /// The paper's parameters.
     #[must_use]
     pub fn new(per_class: usize) -> Self {
@@ -141,23 +133,22 @@ impl TrajectoryMatching {
         }
     }
 
-    /// The same for a laptop's processor and some thousand images: 60 steps instead of 5,000, at most 2 experts of 3 epochs instead of
-    /// 100 of 50, ConvNet of width 32, students of 10 steps on 20 records that make up for 2 epochs from one of the first two, no
-    /// augmentation. Experts take batches of 64 at rate 0.02 and students begin with steps of 0.05, because few steps must go far; the
-    /// records' rate is 500.
+    /// A preset for a laptop's processor and some thousand images: 60 steps instead of 5,000, 2 experts of 3 epochs instead of 100 of 50,
+    /// ConvNet of width 32, students of 10 steps on 20 records that make up for 2 epochs from one of the first two, no augmentation.
+    /// Experts take batches of 64 at rate 0.02 and students begin with steps of 0.05, because few steps must go far; the records' rate
+    /// is 500.
     ///
     /// An expert comes less far in an epoch of fewer records: give [`TrajectoryMatching::with_step_size`] less for them (student steps
     /// times step size, about a fifth of the expert's steps times its rate). A network without norms wants a lower rate of the records
     /// (3 to 100 for an MLP).
     #[must_use]
     pub fn small(per_class: usize) -> Self {
-        let mut small = Self::new(per_class).without_augment().with_batch(20);
-        small.expert.arch = small.expert.arch.with_width(32);
+        let mut small = Self::new(per_class).without_augment().with_batch(20).with_steps(60).with_rate(500.0).with_experts(2);
+        small.expert.arch = Arch::conv_net().with_width(32);
         small.expert.epochs = 3;
         small.expert.batch = 64;
         small.expert.optimizer = Optimizer::Sgd { rate: 0.02, momentum: 0.0, weight_decay: 0.0 };
-        let student = Self { student_steps: 10, epochs_ahead: 2, latest_start: 2, step_size: 0.05, step_size_rate: 1e-4, ..small };
-        Self { steps: 60, rate: 500.0, experts: student.experts.min(2), ..student }
+        Self { student_steps: 10, epochs_ahead: 2, latest_start: 2, step_size: 0.05, step_size_rate: 1e-4, ..small }
     }
 
     /// The same with another number of steps.
@@ -289,88 +280,6 @@ impl TrajectoryMatching {
         self.check(real.shape())?;
         guarded(lab.device(), || self.run(real, lab))
     }
-
-    fn run(&self, real: &Dataset, lab: &Lab) -> Result<Matched> {
-        let device = lab.open()?;
-        let net = Net::new(self.expert.arch.layers(real.shape(), real.classes())?, &mut lab.rng("unused", 0), &device);
-        let start = || {
-            let Start { x, labels, started_from } = self.init.start(real, self.per_class, lab)?;
-            let memory = [(Self::STEP_SIZE.into(), vec![self.step_size as f32]), (Self::STEP_SIZE_VELOCITY.into(), vec![0.0])].into();
-            Ok(State { x, labels, started_from, memory, ..State::default() })
-        };
-        // Trained or opened by the first step, so that they count as a part of the run, and a run that is complete needs none.
-        let mut experts: Option<Experts> = None;
-        let mut step_size = None;
-        let step = |step: usize, state: &mut State| {
-            let experts = match &mut experts {
-                Some(experts) => experts,
-                None => experts.insert(Experts::of_run(self, real, lab)?),
-            };
-            let mut rng = lab.rng("student", step as u64);
-            let expert = in_turn(experts.count(), step, lab);
-            let epoch = rng.random_range(0..self.latest_start);
-            let (from, target) = (experts.weights(expert, epoch)?, experts.weights(expert, epoch + self.epochs_ahead)?);
-            let batches = self.batches(state, real.shape(), &mut rng);
-            let alpha = f64::from(state.memory[Self::STEP_SIZE][0]);
-            let loss = self.expert.loss;
-            let student =
-                Student { net: net.clone(), loss, labels: &state.labels, shape: real.shape(), classes: real.classes(), device: &device };
-            let (loss, gradient) = student.miss(&batches, state.x.len(), alpha, &from, &target)?;
-            if !(loss.is_finite() && gradient.in_step_size.is_finite()) {
-                let what = format!("loss of {} with steps of {alpha} of the student", self.name());
-                return Err(Error::Diverged { what, step, value: if loss.is_finite() { gradient.in_step_size } else { loss } });
-            }
-            state.descend(&gradient.in_x, self.rate, self.momentum);
-            step_size = Some(self.descend_step_size(state, gradient.in_step_size));
-            Ok(loss)
-        };
-        let synthetic = Descent { method: self, real, lab, steps: self.steps }.run(start, step)?;
-        let step_size = match step_size {
-            Some(step_size) => step_size,
-            // The run was complete: its checkpoint remembers.
-            None => Checkpoint::of(self, real, lab)?
-                .map_or(Ok(None), |checkpoint| checkpoint.load())?
-                .and_then(|found| found.state.memory.get(Self::STEP_SIZE)?.first().copied())
-                .map_or(self.step_size, f64::from),
-        };
-        Ok(Matched { synthetic, step_size })
-    }
-
-    /// The records of every step of the student: all, or one batch after the other of a random order.
-    fn batches(&self, state: &State, shape: [usize; 3], rng: &mut Rng) -> Vec<Batch> {
-        let d: usize = shape.iter().product();
-        let mut order: Vec<usize> = (0..state.labels.len()).collect();
-        let size = self.batch.unwrap_or(order.len()).min(order.len());
-        let mut left = vec![];
-        let mut next = || {
-            if left.is_empty() {
-                if size < order.len() {
-                    order.shuffle(rng);
-                }
-                left = order.chunks(size).rev().map(<[usize]>::to_vec).collect();
-            }
-            let positions = left.pop().unwrap_or_default();
-            let x: Vec<f32> = positions.iter().flat_map(|&i| &state.x[i * d..(i + 1) * d]).copied().collect();
-            let draws = self.augment.as_ref().map(|augment| augment.draws(shape, positions.len(), rng));
-            let x = match &draws {
-                Some(draws) => draws.apply(&x),
-                None => x,
-            };
-            Batch { positions, x, draws }
-        };
-        (0..self.student_steps).map(|_| next()).collect()
-    }
-
-    /// One step of gradient descent with momentum on α.
-    fn descend_step_size(&self, state: &mut State, gradient: f64) -> f64 {
-        let mut value = |name: &str, change: &dyn Fn(f64) -> f64| {
-            let entry = state.memory.entry(name.into()).or_insert_with(|| vec![0.0]);
-            entry[0] = change(f64::from(entry[0])) as f32;
-            f64::from(entry[0])
-        };
-        let velocity = value(Self::STEP_SIZE_VELOCITY, &|v| self.momentum * v + gradient);
-        value(Self::STEP_SIZE, &|alpha| alpha - self.step_size_rate * velocity)
-    }
 }
 
 impl Synthesize for TrajectoryMatching {
@@ -386,11 +295,4 @@ impl Synthesize for TrajectoryMatching {
     fn synthesize(&self, real: &Dataset, lab: &Lab) -> Result<Dataset> {
         Ok(self.synthesize_with_step_size(real, lab)?.synthetic)
     }
-}
-
-/// The expert of a step: all in turn, in a new random order every time.
-fn in_turn(count: usize, step: usize, lab: &Lab) -> usize {
-    let mut order: Vec<usize> = (0..count).collect();
-    order.shuffle(&mut lab.rng("experts", (step / count) as u64));
-    order[step % count]
 }

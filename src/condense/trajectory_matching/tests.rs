@@ -1,9 +1,13 @@
 //! Gradients against central differences, the loss against its closed forms, experts against ordinary training, files against damage.
 
 use super::expert_file::path;
+use super::run::in_turn;
+use super::student::Student;
 use super::*;
 use crate::Device as Kind;
-use crate::nn::{AvgPool, Conv2d, Layer, Linear};
+use crate::condense::descent::State;
+use crate::condense::init::Start;
+use crate::nn::{AvgPool, Conv2d, Layer, Linear, Net};
 use crate::train::{Pass, Rows};
 
 fn lab() -> Lab {
