@@ -33,7 +33,7 @@ fn main() -> Result<()> {
 fn quality(name: &str, split: &Split, augment: &Augment, lab: &Lab) -> Result<()> {
     let arch = Arch::conv_net().with_width(32);
     let recipe = Train::on_condensed(arch.clone()).with_epochs(400).with_augment(augment.clone().with_pairing(Pairing::Independent));
-    let protocol = Quality::new(&[arch.clone()]).with_networks(3).with_condensations(1).with_recipe(recipe);
+    let protocol = Quality::new(std::slice::from_ref(&arch)).with_networks(3).with_condensations(1).with_recipe(recipe);
     let one = protocol
         .clone()
         .with_whole(Train::new(arch).with_epochs(2))
