@@ -224,20 +224,3 @@ fn a_gallery_shows_the_records_and_one_row_for_each_operation() {
     let labels: Vec<u32> = one_class_after_the_other(&Dataset::toy(), 6).into_iter().map(|i| Dataset::toy().labels()[i]).collect();
     assert_eq!(labels, [0, 1, 2, 3, 0, 1]);
 }
-
-#[test]
-#[ignore = "a measurement, which other work on the machine disturbs"]
-fn a_batch_of_256_images_is_augmented_in_a_few_milliseconds() {
-    let x = values(256 * 784, 9);
-    for operation in Operation::ALL {
-        let augment = Augment::dsa().with_operations(&[operation]);
-        let mut rng = rng(1);
-        let start = std::time::Instant::now();
-        for _ in 0..20 {
-            let draw = augment.draw([1, 28, 28], &mut rng);
-            std::hint::black_box((draw.apply(&x), draw.adjoint(&x)));
-        }
-        let milliseconds = start.elapsed().as_secs_f64() * 1e3 / 20.0;
-        assert!(milliseconds < 10.0, "{}: {milliseconds} ms forward and back", operation.name());
-    }
-}

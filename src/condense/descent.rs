@@ -118,7 +118,9 @@ impl Descent<'_> {
         }
         let x = self.real.normalization().undo(&snapshot.x, self.real.shape());
         let images: Vec<Vec<f32>> = x.chunks(self.real.features()).take(10).map(<[f32]>::to_vec).collect();
-        format!("{line}\n{}", strip(&images, self.real.shape(), 14))
+        // Five images are 74 characters: what fits a narrow cell without wrapping.
+        let strips: Vec<String> = images.chunks(5).map(|five| strip(five, self.real.shape(), 14)).collect();
+        format!("{line}\n{}", strips.join("\n"))
     }
 }
 

@@ -152,13 +152,10 @@ fn what_cannot_be_whitened_is_named() {
 
 #[test]
 #[ignore = "seconds: the size of MNIST"]
-fn a_covariance_of_mnist_size_takes_seconds() {
+fn whitening_at_the_size_of_mnist_can_be_undone() {
     let data = Dataset::fashion_mini().unwrap().train;
-    let start = std::time::Instant::now();
     let whitening = Whitening::fit(&data).unwrap();
-    let fitted = start.elapsed();
     let back = whitening.invert(&whitening.apply(&data).unwrap()).unwrap();
     let error = back.x().iter().zip(data.x()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(error < 1e-3, "{error}");
-    assert!(fitted.as_secs() < 60, "{fitted:?}");
 }
