@@ -18,8 +18,8 @@ use std::path::Path;
 /// let (lab, real) = (Lab::new()?.quiet(), Dataset::toy());
 /// let mut summary = LeakageSummary::new("toy");
 /// for init in [Init::Noise, Init::Real] {
-///     let released = DistributionMatching::new(1).with_arch(Arch::mlp()).with_steps(2).with_init(init).synthesize(&real, &lab)?;
-///     summary.add(init.name(), &Leakage::new(Metric::L2).measure(&released, &real, &lab)?);
+///     let released = DistributionMatching::new(1).with_arch(Arch::mlp()).with_steps(2).with_init(init.clone()).synthesize(&real, &lab)?;
+///     summary.add(&init.name(), &Leakage::new(Metric::L2).measure(&released, &real, &lab)?);
 /// }
 /// assert_eq!(summary.frame().height(), 2);
 /// # Ok::<(), Error>(())
