@@ -16,8 +16,9 @@
 //!
 //! # Privacy
 //! None: a report holds real records. A large distance proves nothing. Low membership leakage can coexist with images that visibly
-//! are the private ones, and the reverse; a record can be hidden from one distance and plain in another. From the noise that
-//! [`linear_matching`](crate::condense::linear_matching) releases, no distance finds a record, and any can be computed exactly.
+//! are the private ones, and the reverse; a record can be hidden from one distance and plain in another. In the noise that
+//! [`linear_matching`](crate::condense::linear_matching) releases, a search by L2 found nothing (notebook 03), and any record can be computed
+//! from it.
 //!
 //! # References
 //! Zhao, Zhang, arXiv 2502.12976 (images that are visibly private at low membership leakage); distances: [`Metric`].

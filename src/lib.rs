@@ -8,6 +8,7 @@ pub mod data;
 pub mod device;
 pub mod display;
 pub mod error;
+mod file;
 mod kernel;
 pub mod lab;
 pub mod leakage;

@@ -182,8 +182,7 @@ impl Layer {
         self.parameters().into_iter().map(|len| (0..len).map(|_| rng.random_range(-bound..bound)).collect()).collect()
     }
 
-    /// How the weight's gradient is a matrix with one row per output unit (convolution and linear layers), for distances of gradients
-    /// that go row by row.
+    /// The first dimension of the weight, of layers whose weight is a matrix or more: distances of gradients go row by row.
     pub(crate) fn rows(&self) -> Option<usize> {
         match self {
             Self::Conv2d(layer) => Some(layer.outputs),

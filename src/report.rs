@@ -12,12 +12,12 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+use crate::Result;
 use crate::attack::{Attack, Signals};
 use crate::display::{Figure, Plot, Show, Table, show_inline};
 use crate::roc::{Roc, RocSet, TprAt};
 use crate::stats::{Estimate, MeanInterval};
-use crate::{Error, Result};
-use polars::prelude::{Column, CsvWriter, DataFrame, SerWriter};
+use polars::prelude::{Column, DataFrame};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -168,21 +168,9 @@ impl Report {
     /// Writes `report.csv`, `report.svg`, `report.png`, `report.html` and `manifest.json` into a folder, which is made if needed.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder cannot be written, [`Error::Figure`] when the figure cannot be drawn.
+    /// [`crate::Error::Io`] when the folder cannot be written, [`crate::Error::Figure`] when the figure cannot be drawn.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        let unwritable = |e| Error::io("write", folder, e, "check the path and the free space");
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
-        let mut csv = vec![];
-        CsvWriter::new(&mut csv).finish(&mut self.frame()).map_err(|e| Error::table("report", e))?;
-        std::fs::write(folder.join("report.csv"), csv).map_err(unwritable)?;
-        let manifest = serde_json::to_string_pretty(self).map_err(|e| Error::table("manifest", e))?;
-        std::fs::write(folder.join("manifest.json"), manifest).map_err(unwritable)?;
-        let figure = self.figure();
-        for file in ["report.svg", "report.png", "report.html"] {
-            figure.save(folder.join(file))?;
-        }
-        Ok(())
+        crate::file::save_report(folder.as_ref(), "report", "manifest.json", self.frame(), self, &self.figure())
     }
 
     fn table(&self) -> Table {

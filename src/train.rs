@@ -190,43 +190,58 @@ impl Train {
         guarded(lab.device(), || {
             let device = lab.open()?;
             let mut net = Net::new(layers, &mut lab.rng("weights", 0), &device);
-            let x = data.normalized();
-            let soft = if self.loss == Loss::CrossEntropy { None } else { data.soft_labels() };
-            let rows = Rows { x: &x, labels: data.labels(), soft, shape: data.shape(), classes: data.classes() };
-            let mut steps = self.optimizer.start();
-            let per_epoch = data.len().div_ceil(self.batch);
-            let total = per_epoch * self.epochs;
             let mut progress = lab.progress("train", self.epochs);
             let deadline = lab.deadline();
             let mut history = vec![];
-            let mut order: Vec<usize> = (0..data.len()).collect();
-            for epoch in 0..self.epochs {
-                order.shuffle(&mut lab.rng("order", epoch as u64));
-                let mut losses = vec![];
-                for (i, batch) in order.chunks(self.batch).enumerate() {
-                    let step = epoch * per_epoch + i;
-                    let pass = Pass { loss: self.loss, augment: self.augment.as_ref(), rng: lab.rng("pass", step as u64) };
-                    let (loss, gradients) = rows.gradients(&net, batch, pass, lab.device())?;
-                    steps.step(&mut net.weights, gradients, self.schedule.factor(step, total));
-                    losses.push(loss);
-                }
-                let losses = to_host(Tensor::cat(losses, 0))?;
-                if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
-                    return Err(Error::Diverged { what: "training loss".into(), step: epoch * per_epoch + i, value: f64::from(losses[i]) });
-                }
-                let loss = losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64;
+            self.epochs(&mut net, data, lab, |epoch, loss, net| {
                 let test_accuracy = match test {
                     None => None,
-                    Some(test) => Some(evaluation::hits(&model::logits(&net, test, lab.device())?, test) as f64 / test.len() as f64),
+                    Some(test) => Some(evaluation::hits(&model::logits(net, test, lab.device())?, test) as f64 / test.len() as f64),
                 };
-                history.push(model::Epoch { epoch: epoch + 1, loss, test_accuracy });
-                progress.step(epoch + 1, &format!("loss {loss:.3}"));
-                if deadline.is_some_and(|deadline| std::time::Instant::now() > deadline) {
-                    break; // the history says how many epochs there were
-                }
-            }
+                history.push(model::Epoch { epoch, loss, test_accuracy });
+                progress.step(epoch, &format!("loss {loss:.3}"));
+                // What is left undone shows in the history.
+                Ok(deadline.is_none_or(|deadline| std::time::Instant::now() <= deadline))
+            })?;
             Model::new(self.clone(), data, &net, history, lab)
         })
+    }
+
+    /// The epochs themselves. `after` each (its number, its mean loss, the network) says whether to go on.
+    pub(crate) fn epochs(
+        &self,
+        net: &mut Net,
+        data: &Dataset,
+        lab: &Lab,
+        mut after: impl FnMut(usize, f64, &Net) -> Result<bool>,
+    ) -> Result<()> {
+        let x = data.normalized();
+        let soft = if self.loss == Loss::CrossEntropy { None } else { data.soft_labels() };
+        let rows = Rows { x: &x, labels: data.labels(), soft, shape: data.shape(), classes: data.classes() };
+        let mut steps = self.optimizer.start();
+        let per_epoch = data.len().div_ceil(self.batch);
+        let total = per_epoch * self.epochs;
+        let mut order: Vec<usize> = (0..data.len()).collect();
+        for epoch in 0..self.epochs {
+            order.shuffle(&mut lab.rng("order", epoch as u64));
+            let mut losses = vec![];
+            for (i, batch) in order.chunks(self.batch).enumerate() {
+                let step = epoch * per_epoch + i;
+                let pass = Pass { loss: self.loss, augment: self.augment.as_ref(), rng: lab.rng("pass", step as u64) };
+                let (loss, gradients) = rows.gradients(net, batch, pass, lab.device())?;
+                steps.step(&mut net.weights, gradients, self.schedule.factor(step, total));
+                losses.push(loss);
+            }
+            let losses = to_host(Tensor::cat(losses, 0))?;
+            if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
+                return Err(Error::Diverged { what: "training loss".into(), step: epoch * per_epoch + i, value: f64::from(losses[i]) });
+            }
+            let loss = losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64;
+            if !after(epoch + 1, loss, net)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

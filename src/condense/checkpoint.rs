@@ -4,13 +4,12 @@
 //! another file, so nothing is ever mixed up.
 
 use super::descent::State;
+use crate::file::{floats, write_tensors};
 use crate::synthesize::Synthesize;
 use crate::{Dataset, Error, Lab, Result};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 /// Where one run is kept.
@@ -56,28 +55,16 @@ impl Checkpoint {
         Ok(Some(Self { path: folder.join(format!("{name}-{digest}.safetensors")) }))
     }
 
-    /// Writes the run; a reader sees the old file or the new one, never half of either.
+    /// Writes the run as it is now.
     pub(super) fn save(&self, state: &State, trace: &[(usize, f64)], next: usize, seconds: f64) -> Result<()> {
-        let unwritable = |e: String| Error::io("write", &self.path, std::io::Error::other(e), "check the free space");
-        let mut tensors: BTreeMap<String, &[f32]> = BTreeMap::from([("x".to_string(), state.x.as_slice())]);
+        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = vec![("x".into(), vec![state.x.len()], &state.x)];
         if let Some(targets) = &state.soft_labels {
-            tensors.insert("soft_labels".into(), targets);
+            tensors.push(("soft_labels".into(), vec![targets.len()], targets));
         }
-        tensors.extend(state.memory.iter().map(|(name, values)| (format!("memory.{name}"), values.as_slice())));
-        let bytes: Vec<(String, Vec<u8>)> =
-            tensors.into_iter().map(|(name, values)| (name, values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
-        let mut views = vec![];
-        for (name, data) in &bytes {
-            let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data).map_err(|e| unwritable(e.to_string()))?;
-            views.push((name.clone(), view));
-        }
+        tensors.extend(state.memory.iter().map(|(name, values)| (format!("memory.{name}"), vec![values.len()], values.as_slice())));
         let header =
             Header { labels: state.labels.clone(), started_from: state.started_from.clone(), trace: trace.to_vec(), next, seconds };
-        let json = serde_json::to_string(&header).map_err(|e| unwritable(e.to_string()))?;
-        let file =
-            safetensors::serialize(views, Some(HashMap::from([(Self::KEY.to_string(), json)]))).map_err(|e| unwritable(e.to_string()))?;
-        let partial = self.path.with_extension("partial");
-        std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, &self.path)).map_err(|e| unwritable(e.to_string()))
+        write_tensors(&self.path, &tensors, Self::KEY, &header)
     }
 
     /// The run as it was last saved, if it was.
@@ -94,7 +81,7 @@ impl Checkpoint {
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
         let mut state = State { labels: header.labels, started_from: header.started_from, ..State::default() };
         for (name, view) in tensors.tensors() {
-            let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let values = floats(view.data());
             match name.strip_prefix("memory.") {
                 Some(memory) => drop(state.memory.insert(memory.to_string(), values)),
                 None if name == "soft_labels" => state.soft_labels = Some(values),
@@ -109,6 +96,7 @@ impl Checkpoint {
 mod tests {
     use super::*;
     use crate::condense::RandomSubset;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_damaged_checkpoint_is_named_with_a_remedy() {

@@ -62,7 +62,8 @@ pub struct DistributionMatching {
 }
 
 impl DistributionMatching {
-    /// The paper's parameters.
+    /// The paper's parameters, but for its augmentation, which tables cannot have and digits want without flips: give it with
+    /// [`DistributionMatching::with_augment`].
     #[must_use]
     pub fn new(per_class: usize) -> Self {
         Self { per_class, steps: 20_000, rate: 1.0, momentum: 0.5, batch: 256, arch: Arch::conv_net(), init: Init::Real, augment: None }

@@ -15,8 +15,7 @@
 //! outliers tend to be alone.
 //!
 //! # References
-//! Lloyd, "Least squares quantization in PCM" (1982); Arthur and Vassilvitskii, "k-means++" (SODA 2007). As a baseline of dataset
-//! condensation: arXiv 2006.05929.
+//! Lloyd, "Least squares quantization in PCM" (1982); Arthur and Vassilvitskii, "k-means++" (SODA 2007).
 //!
 //! # Example
 //! ```

@@ -1,10 +1,10 @@
 //! Several searches beside each other: methods and initialisations.
 
 use super::{LeakageReport, Quantiles};
+use crate::Result;
 use crate::display::{Cell, Figure, Plot, Show, Table};
 use crate::stats::Rate;
-use crate::{Error, Result};
-use polars::prelude::{Column, CsvWriter, DataFrame, SerWriter};
+use polars::prelude::{Column, DataFrame};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -112,21 +112,9 @@ impl LeakageSummary {
     /// Writes `leakage.csv`, `leakage.svg`, `leakage.png`, `leakage.html` and `leakage.json` into a folder, which is made if needed.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder cannot be written, [`Error::Figure`] when the figure cannot be drawn.
+    /// [`crate::Error::Io`] when the folder cannot be written, [`crate::Error::Figure`] when the figure cannot be drawn.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        let unwritable = |e| Error::io("write", folder, e, "check the path and the free space");
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
-        let mut csv = vec![];
-        CsvWriter::new(&mut csv).finish(&mut self.frame()).map_err(|e| Error::table("leakage", e))?;
-        std::fs::write(folder.join("leakage.csv"), csv).map_err(unwritable)?;
-        let json = serde_json::to_string_pretty(self).map_err(|e| Error::table("leakage", e))?;
-        std::fs::write(folder.join("leakage.json"), json).map_err(unwritable)?;
-        let figure = self.figure();
-        for file in ["leakage.svg", "leakage.png", "leakage.html"] {
-            figure.save(folder.join(file))?;
-        }
-        Ok(())
+        crate::file::save_report(folder.as_ref(), "leakage", "leakage.json", self.frame(), self, &self.figure())
     }
 
     fn table(&self) -> Table {

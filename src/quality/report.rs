@@ -4,7 +4,7 @@ use super::Published;
 use crate::display::{Figure, Plot, Show, Table, show_inline};
 use crate::stats::MeanInterval;
 use crate::{Dataset, Error, Result};
-use polars::prelude::{Column, CsvWriter, DataFrame, SerWriter};
+use polars::prelude::{Column, DataFrame};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -110,19 +110,7 @@ impl QualityReport {
     /// # Errors
     /// [`Error::Io`] when the folder cannot be written, [`Error::Figure`] when the figure cannot be drawn.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        let unwritable = |e| Error::io("write", folder, e, "check the path and the free space");
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
-        let mut csv = vec![];
-        CsvWriter::new(&mut csv).finish(&mut self.frame()).map_err(|e| Error::table("quality", e))?;
-        std::fs::write(folder.join("quality.csv"), csv).map_err(unwritable)?;
-        let json = serde_json::to_string_pretty(self).map_err(|e| Error::table("quality", e))?;
-        std::fs::write(folder.join("quality.json"), json).map_err(unwritable)?;
-        let figure = self.figure();
-        for file in ["quality.svg", "quality.png", "quality.html"] {
-            figure.save(folder.join(file))?;
-        }
-        Ok(())
+        crate::file::save_report(folder.as_ref(), "quality", "quality.json", self.frame(), self, &self.figure())
     }
 
     const HEADERS: [&str; 7] = ["method", "per class", "network", "accuracy %", "measured on", "minutes", "published %"];

@@ -4,13 +4,13 @@ use super::{Evaluation, Rows, Train, chunk_of, evaluation};
 use crate::data::Normalization;
 use crate::device::guarded;
 use crate::display::{Figure, Plot, Show, show_inline};
+use crate::file::{floats, write_tensors};
 use crate::nn::{Loss, Net, to_host, to_tensor};
 use crate::privacy::Event;
 use crate::stats::Rate;
 use crate::{Dataset, Device, Error, Lab, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -42,6 +42,8 @@ pub struct Epoch {
 }
 
 impl Model {
+    const KEY: &str = "freelunch_model";
+
     pub(super) fn new(train: Train, data: &Dataset, net: &Net, history: Vec<Epoch>, lab: &Lab) -> Result<Self> {
         Ok(Self {
             train,
@@ -162,19 +164,9 @@ impl Model {
     /// [`Error::Io`] when the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let unwritable = |e: String| Error::io("write", path, std::io::Error::other(e), "check the folder and the free space");
-        let bytes: Vec<Vec<u8>> = self.weights.iter().map(|w| w.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-        let mut views = vec![];
-        for (i, data) in bytes.iter().enumerate() {
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![data.len() / 4], data);
-            views.push((i.to_string(), view.map_err(|e| unwritable(e.to_string()))?));
-        }
-        let rest = Self { weights: vec![], ..self.clone() };
-        let json = serde_json::to_string(&rest).map_err(|e| unwritable(e.to_string()))?;
-        let header = HashMap::from([("freelunch_model".to_string(), json)]);
-        let file = safetensors::serialize(views, Some(header)).map_err(|e| unwritable(e.to_string()))?;
-        let partial = path.with_extension("partial");
-        std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| unwritable(e.to_string()))
+        let tensors: Vec<(String, Vec<usize>, &[f32])> =
+            self.weights.iter().enumerate().map(|(i, w)| (i.to_string(), vec![w.len()], w.as_slice())).collect();
+        write_tensors(path, &tensors, Self::KEY, &Self { weights: vec![], ..self.clone() })
     }
 
     /// Reads what [`Model::save`] wrote.
@@ -186,13 +178,13 @@ impl Model {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e, "check the path"))?;
         let broken = |what: String| Error::data(path.display().to_string(), "header", what, "expected a file written by Model::save");
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
-        let json = header.metadata().as_ref().and_then(|m| m.get("freelunch_model")).ok_or_else(|| broken("not a model".into()))?;
+        let json = header.metadata().as_ref().and_then(|m| m.get(Self::KEY)).ok_or_else(|| broken("not a model".into()))?;
         let mut model: Self = serde_json::from_str(json).map_err(|e| broken(e.to_string()))?;
         let tensors = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
         let layers = model.train.arch.layers(model.shape, model.class_names.len())?;
         for (i, len) in layers.iter().flat_map(crate::nn::Layer::parameters).enumerate() {
             let view = tensors.tensor(&i.to_string()).map_err(|e| broken(e.to_string()))?;
-            let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default())).collect();
+            let values = floats(view.data());
             if values.len() != len {
                 return Err(broken(format!("tensor {i} has {} values, the architecture needs {len}", values.len())));
             }

@@ -2,11 +2,12 @@
 
 use super::{Logits, Signals};
 use crate::attack::Manifest;
+use crate::file::write_whole;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 const MANIFEST: &str = "freelunch.manifest";
@@ -34,17 +35,7 @@ impl Signals {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = self.to_bytes().map_err(|cause| broken(path, &cause))?;
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.partial", std::process::id()));
-        let partial = path.with_file_name(name);
-        let written = File::create(&partial)
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&partial, path));
-        written.map_err(|source| {
-            // What was written of it is of no use; the error that matters is the first one.
-            fs::remove_file(&partial).ok();
-            Error::io("write", path, source, "check that the folder exists, is writable and has space")
-        })
+        write_whole(path, &bytes)
     }
 
     /// Reads what [`Signals::save`] wrote.
@@ -121,6 +112,7 @@ fn broken(path: &Path, cause: &str) -> Error {
 mod tests {
     use super::super::tests::made_up;
     use super::*;
+    use std::fs;
 
     fn scratch(name: &str) -> std::path::PathBuf {
         let folder = std::env::temp_dir().join(format!("freelunch-signals-{}-{name}", std::process::id()));

@@ -4,14 +4,14 @@
 use super::TrajectoryMatching;
 use crate::attack::manifest::compare;
 use crate::data::Normalization;
+use crate::file::{floats, write_tensors};
 use crate::train::Train;
 use crate::{Dataset, Error, Lab, Result};
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorView};
+use safetensors::tensor::Metadata;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Error as IoError, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -61,14 +61,7 @@ pub(super) fn path(folder: &Path, expert: usize) -> PathBuf {
 
 /// Writes one expert; a reader sees all of it or nothing.
 pub(super) fn save(path: &Path, weights: &[f32], shape: [usize; 2], key: &Key) -> Result<()> {
-    let unwritable = |e: String| Error::io("write", path, IoError::other(e), "check the folder and the free space");
-    let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).map_err(|e| unwritable(e.to_string()))?;
-    let json = serde_json::to_string(key).map_err(|e| unwritable(e.to_string()))?;
-    let header = HashMap::from([(KEY.to_string(), json)]);
-    let file = safetensors::serialize([(TENSOR, view)], Some(header)).map_err(|e| unwritable(e.to_string()))?;
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| unwritable(e.to_string()))
+    write_tensors(path, &[(TENSOR.into(), shape.to_vec(), weights)], KEY, key)
 }
 
 /// Whether there is a file of these experts; an error if it is damaged or not the one that is wanted.
@@ -127,5 +120,5 @@ pub(super) fn read(path: &Path, epoch: usize, length: usize) -> Result<Vec<f32>>
         Ok(bytes)
     };
     let bytes = bytes().map_err(|e| Error::io("read", path, e, REMEDY))?;
-    Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    Ok(floats(&bytes))
 }

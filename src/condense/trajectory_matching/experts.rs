@@ -6,11 +6,9 @@
 use super::TrajectoryMatching;
 use super::expert_file::{Key, found, path, read, save};
 use crate::device::guarded;
-use crate::nn::{Layer, Net, to_host};
-use crate::train::{Pass, Rows, Train};
+use crate::nn::{Layer, Net};
+use crate::train::Train;
 use crate::{Dataset, Error, Lab, Result};
-use burn::tensor::Tensor;
-use rand::seq::SliceRandom;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,28 +149,11 @@ impl fmt::Debug for Experts {
 fn trajectory(recipe: &Train, real: &Dataset, lab: &Lab, mut told: impl FnMut(usize, f64)) -> Result<Vec<f32>> {
     let device = lab.open()?;
     let mut net = Net::new(recipe.arch.layers(real.shape(), real.classes())?, &mut lab.rng("weights", 0), &device);
-    let x = real.normalized();
-    let rows = Rows { x: &x, labels: real.labels(), soft: None, shape: real.shape(), classes: real.classes() };
-    let mut steps = recipe.optimizer.start();
-    let mut order: Vec<usize> = (0..real.len()).collect();
-    let mut step = 0;
     let mut weights = net.host_weights()?.concat();
-    for epoch in 0..recipe.epochs {
-        order.shuffle(&mut lab.rng("order", epoch as u64));
-        let mut losses = vec![];
-        for batch in order.chunks(recipe.batch) {
-            let pass = Pass { loss: recipe.loss, augment: recipe.augment.as_ref(), rng: lab.rng("pass", step as u64) };
-            let (loss, gradients) = rows.gradients(&net, batch, pass, lab.device())?;
-            steps.step(&mut net.weights, gradients, 1.0);
-            losses.push(loss);
-            step += 1;
-        }
-        let loss = f64::from(to_host(Tensor::cat(losses, 0).mean())?[0]);
-        if !loss.is_finite() {
-            return Err(Error::Diverged { what: "training loss of an expert".into(), step, value: loss });
-        }
+    recipe.epochs(&mut net, real, lab, |epoch, loss, net| {
         weights.extend(net.host_weights()?.concat());
-        told(epoch + 1, loss);
-    }
+        told(epoch, loss);
+        Ok(true)
+    })?;
     Ok(weights)
 }
