@@ -114,11 +114,8 @@ impl Layer {
         }
     }
 
-    /// The shape `[c, h, w]` that comes out when `shape` goes in.
-    ///
-    /// # Errors
-    /// What does not fit, as a sentence.
-    pub fn output_shape(&self, [c, h, w]: [usize; 3]) -> Result<[usize; 3], String> {
+    /// The shape `[c, h, w]` that comes out when `shape` goes in, or what does not fit, as a sentence.
+    pub(crate) fn output_shape(&self, [c, h, w]: [usize; 3]) -> Result<[usize; 3], String> {
         let expect = |name: &str, wanted: usize, found: usize| {
             if wanted == found { Ok(()) } else { Err(format!("{name} expects {wanted} inputs and gets {found}")) }
         };

@@ -52,6 +52,12 @@ impl Draw {
 pub(crate) struct Draws(Vec<Draw>);
 
 impl Draws {
+    /// One operation with known parameters, for tests.
+    #[cfg(test)]
+    pub(crate) fn known(operation: &serde_json::Value, shape: [usize; 3]) -> Self {
+        Self(vec![Draw::new(vec![serde_json::from_value(operation.clone()).unwrap()], shape)])
+    }
+
     /// `draws[i]` is for image i; a single one is for all.
     pub(super) fn new(draws: Vec<Draw>) -> Self {
         Self(draws)

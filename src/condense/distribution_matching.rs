@@ -259,10 +259,10 @@ impl Matching<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::condense::reference::{conv_net, stream};
+    use crate::condense::reference::{augmentation, conv_net, stream};
 
     /// Loss and L1 norm of the image gradient with the fixed weights and data of `tests/bench/peers/WORKLOADS.md`, workload 1.
-    fn fixed_iteration(channels: usize, side: usize, width: usize) -> (f64, f64) {
+    fn fixed_iteration(channels: usize, side: usize, width: usize, siamese: bool) -> (f64, f64) {
         let (layers, weights) = conv_net(channels, side, width);
         let lab = Lab::on(crate::Device::Cpu).unwrap();
         let device = lab.open().unwrap();
@@ -270,8 +270,12 @@ mod tests {
         let features = channels * side * side;
         let values: Vec<f32> = (0..10).flat_map(|class| stream(1000 + class, 256 * features, 1.0)).collect();
         let batches: Vec<Vec<usize>> = (0..10).map(|class| (class * 256..(class + 1) * 256).collect()).collect();
+        let draws = |class: usize, _: [usize; 2]| {
+            let draws = siamese.then(|| augmentation(class as u64, [channels, side, side]))?;
+            Some([draws.clone(), draws])
+        };
         let matching = Matching { values: &values, shape: [channels, side, side], chunk: 32, device: &device };
-        let (loss, gradient) = matching.gradient(&net, &batches, &stream(2000, 100 * features, 1.0), |_, _| None).unwrap();
+        let (loss, gradient) = matching.gradient(&net, &batches, &stream(2000, 100 * features, 1.0), draws).unwrap();
         (loss, gradient.iter().map(|g| f64::from(g.abs())).sum())
     }
 
@@ -283,14 +287,16 @@ mod tests {
 
     #[test]
     fn one_iteration_does_the_work_of_the_reference() {
-        assert_near(fixed_iteration(1, 28, 32), (20.21394, 664.4666));
+        assert_near(fixed_iteration(1, 28, 32, false), (20.21394, 664.4666));
+        assert_near(fixed_iteration(1, 28, 32, true), (17.86247, 587.9269));
     }
 
     #[test]
     #[ignore = "half a minute: the paper's width"]
     fn one_iteration_at_paper_size_does_the_work_of_the_reference() {
-        assert_near(fixed_iteration(1, 32, 128), (137.0214, 3125.183));
-        assert_near(fixed_iteration(3, 32, 128), (128.7166, 3657.329));
+        assert_near(fixed_iteration(1, 32, 128, false), (137.0214, 3125.183));
+        assert_near(fixed_iteration(3, 32, 128, false), (128.7166, 3657.329));
+        assert_near(fixed_iteration(3, 32, 128, true), (123.4922, 3555.873));
     }
 
     #[test]

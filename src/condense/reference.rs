@@ -1,5 +1,6 @@
 //! The fixed data and weights of `tests/bench/peers/WORKLOADS.md`, for tests that show that the library does the work it is timed at.
 
+use crate::augment::Draws;
 use crate::nn::{AvgPool, Conv2d, InstanceNorm, Layer, Linear};
 
 /// Entry `i` of the SplitMix64 stream of `seed`, in [0, 1).
@@ -38,4 +39,22 @@ pub(super) fn conv_net(channels: usize, side: usize, width: usize) -> (Vec<Layer
     weights.push(stream(3006, 10 * features, bound));
     weights.push(stream(3007, 10, bound));
     (layers, weights)
+}
+
+/// The augmentation of call number `call`: operations in turn, their parameters from the stream 4000 + call.
+pub(super) fn augmentation(call: u64, [c, side, _]: [usize; 3]) -> Draws {
+    let u = |i| uniform(4000 + call, i);
+    let (shift, hole) = ((0.125 * side as f64 + 0.5) as i64, (0.5 * side as f64 + 0.5) as usize);
+    let step = |i| (u(i) * (2 * shift + 1) as f64) as i64 - shift;
+    let centre = |i| (u(i) * (side + 1 - hole % 2) as f64) as usize;
+    let factor = |i| 1.0 / 1.2 + u(i) * (1.2 - 1.0 / 1.2);
+    let (name, parameters) = match call % 6 {
+        0 => ("color", serde_json::json!({"brightness": u(0) - 0.5, "saturation": 2.0 * u(1), "contrast": u(2) + 0.5})),
+        1 => ("crop", serde_json::json!({"dy": step(0), "dx": step(1)})),
+        2 => ("cutout", serde_json::json!({"side_y": hole, "side_x": hole, "cy": centre(0), "cx": centre(1)})),
+        3 => ("flip", serde_json::json!({"flip": u(0) < 0.5})),
+        4 => ("scale", serde_json::json!({"sx": factor(0), "sy": factor(1)})),
+        _ => ("rotate", serde_json::json!({"degrees": (2.0 * u(0) - 1.0) * 15.0})),
+    };
+    Draws::known(&serde_json::json!({"operation": name, "parameters": parameters}), [c, side, side])
 }

@@ -101,16 +101,27 @@ fn condensed_sets_survive_serde_and_show_themselves() {
 #[test]
 fn tables_condense_too() {
     let table = Dataset::toy_table();
+    // Real ones: numbers only, and numbers with categories.
+    let cancer = Dataset::breast_cancer().unwrap().train;
+    let adult = Dataset::adult().unwrap().train.sample(600, &lab(2)).unwrap();
+    let gradients = condense::GradientMatching::new(2).with_arch(Arch::mlp()).with_steps(2);
+    let experts = condense::TrajectoryMatching::small(2).with_arch(Arch::mlp()).with_steps(1).with_experts(1);
     let methods: Vec<Box<dyn Synthesize>> = vec![
         Box::new(condense::RandomSubset::new(2)),
         Box::new(condense::Herding::new(2)),
+        Box::new(condense::KMeans::new(2)),
         Box::new(condense::LinearMatching::new(2)),
-        Box::new(condense::GradientMatching::new(2).with_arch(Arch::mlp()).with_steps(2)),
+        Box::new(condense::KernelInducingPoints::new(2).with_steps(2)),
+        Box::new(gradients.with_init(Init::ClassMean)),
+        Box::new(experts.with_rate(3.0).with_step_size(0.004)),
         Box::new(DistributionMatching::new(2).with_arch(Arch::mlp()).with_steps(3).with_init(Init::Noise)),
     ];
     for method in methods {
-        let made = method.synthesize(&table, &lab(1)).unwrap();
-        assert_eq!(made.schema(), table.schema(), "{}", method.name());
+        for real in [&table, &cancer, &adult] {
+            let made = method.synthesize(real, &lab(1)).unwrap();
+            assert_eq!(made.schema(), real.schema(), "{} of {}", method.name(), real.name());
+            assert_eq!(made.per_class(), vec![2; real.classes()], "{} of {}", method.name(), real.name());
+        }
     }
     let message = DistributionMatching::new(1).synthesize(&table, &lab(1)).unwrap_err().to_string();
     assert!(message.contains("Arch::mlp()"), "{message}");
