@@ -4,7 +4,7 @@
 //! not assumed.
 
 mod checkpoint;
-mod descent;
+pub(crate) mod descent;
 pub mod distribution_matching;
 pub mod gradient_matching;
 pub mod herding;
@@ -30,7 +30,7 @@ pub use trajectory_matching::TrajectoryMatching;
 use crate::data::Origin;
 use crate::nn::Arch;
 use crate::privacy::Event;
-use crate::synthesize::Synthesize;
+use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Lab, Result};
 use std::time::Instant;
 
@@ -57,18 +57,6 @@ pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
 fn selected(method: &dyn Synthesize, real: &Dataset, positions: &[usize], lab: &Lab, start: Instant) -> Result<Dataset> {
     let chosen = real.subset(positions)?;
     let started_from = positions.iter().map(|&i| vec![i]).collect();
-    real.synthetic(chosen.x().to_vec(), chosen.labels().to_vec(), origin(method, lab, vec![], started_from, start.elapsed().as_secs_f64()))
-}
-
-fn origin(method: &dyn Synthesize, lab: &Lab, trace: Vec<(usize, f64)>, started_from: Vec<Vec<usize>>, seconds: f64) -> Origin {
-    Origin {
-        method: method.name(),
-        config: method.config(),
-        seed: lab.seed_value(),
-        event: Event::NonPrivate,
-        trace,
-        started_from,
-        seconds,
-        film: vec![],
-    }
+    let origin = Origin { started_from, ..origin(method, lab, Event::NonPrivate, start.elapsed().as_secs_f64()) };
+    real.synthetic(chosen.x().to_vec(), chosen.labels().to_vec(), origin)
 }

@@ -8,6 +8,7 @@ mod gzip;
 pub mod idx;
 mod included;
 mod numbers;
+mod public;
 mod select;
 pub mod table;
 mod toy;
@@ -44,6 +45,9 @@ pub struct Dataset {
     shape: [usize; 3],
     class_names: Vec<String>,
     normalization: Normalization,
+    /// Whether the normalisation was chosen without looking at the records.
+    #[serde(default)]
+    normalization_is_public: bool,
     schema: Option<Schema>,
     #[serde(default)]
     soft_labels: Option<Arc<Vec<f32>>>,
@@ -84,6 +88,12 @@ pub struct Snapshot {
 }
 
 impl Origin {
+    /// Whether the records are as they were read, not computed from others.
+    #[must_use]
+    pub fn is_real(&self) -> bool {
+        self.config.is_null()
+    }
+
     /// Real records, read by `method`.
     #[must_use]
     pub fn real(method: &str) -> Self {
@@ -165,6 +175,7 @@ impl Dataset {
             shape,
             class_names,
             normalization,
+            normalization_is_public: false,
             schema,
             soft_labels: None,
             origin: Origin::real(name),
@@ -178,13 +189,15 @@ impl Dataset {
     pub fn synthetic(&self, x: Vec<f32>, labels: Vec<u32>, origin: Origin) -> Result<Self> {
         let name = format!("{} by {}", self.name, origin.method);
         let made = Self::checked(&name, x, self.shape, labels, self.class_names.clone(), self.schema.clone())?;
-        Ok(Self { normalization: self.normalization.clone(), origin, ..made })
+        let (normalization, normalization_is_public) = (self.normalization.clone(), self.normalization_is_public);
+        Ok(Self { normalization, normalization_is_public, origin, ..made })
     }
 
     /// The same records under another normalisation (that of the training set, say).
     #[must_use]
     pub fn with_normalization(mut self, normalization: Normalization) -> Self {
         self.normalization = normalization;
+        self.normalization_is_public = false;
         self
     }
 
@@ -296,8 +309,8 @@ impl Dataset {
 
     /// What was done to privacy on the way here.
     #[must_use]
-    pub fn event(&self) -> Event {
-        self.origin.event
+    pub fn event(&self) -> &Event {
+        &self.origin.event
     }
 
     /// Number of records of each class.

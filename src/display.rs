@@ -5,7 +5,7 @@ mod film;
 mod font;
 pub mod grid;
 mod html;
-mod number;
+pub(crate) mod number;
 mod pen;
 pub mod plot;
 mod records;

@@ -9,6 +9,7 @@ pub mod device;
 pub mod display;
 pub mod error;
 mod file;
+pub mod generate;
 mod kernel;
 pub mod lab;
 pub mod leakage;

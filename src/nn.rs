@@ -24,6 +24,7 @@ mod loss;
 mod max_pool;
 mod net;
 mod optim;
+mod per_sample;
 mod second_order;
 
 pub use arch::Arch;
@@ -38,8 +39,10 @@ pub use linear::Linear;
 pub use loss::Loss;
 pub use max_pool::MaxPool;
 pub use optim::Optimizer;
+pub use per_sample::PerSample;
 
 pub(crate) use net::{Net, to_host, to_tensor};
+pub(crate) use per_sample::SampleGradients;
 pub(crate) use second_order::{Wanted, gradient_product};
 
 use crate::lab::Rng;

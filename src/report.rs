@@ -103,7 +103,7 @@ impl Report {
         self.rows.push(Row {
             method: manifest.name.clone(),
             accuracy,
-            epsilon: manifest.event.epsilon(),
+            epsilon: crate::privacy::trivial(&manifest.event),
             attack: attack.name(),
             auc: roc.auc(),
             tpr_at_1_percent: roc.tpr_at(0.01),

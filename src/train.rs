@@ -4,11 +4,13 @@
 //! batch included), the learning rate follows a [`Schedule`].
 //!
 //! # Privacy
-//! None: the model carries the event of the data it was trained on.
+//! None by default: the model carries the event of the data it was trained on. [`Train::with_privacy`] makes it DP-SGD, whose event the model then
+//! carries.
 
 pub mod evaluation;
 pub mod kernel_ridge;
 pub mod model;
+mod private;
 
 pub use evaluation::Evaluation;
 pub use kernel_ridge::{KernelModel, KernelRidge};
@@ -18,6 +20,7 @@ use crate::augment::Augment;
 use crate::device::guarded;
 use crate::lab::Rng;
 use crate::nn::{Arch, Loss, Net, Optimizer, to_host, to_tensor};
+use crate::privacy::DpSgd;
 use crate::{Dataset, Device, Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng as _;
@@ -82,6 +85,9 @@ pub struct Train {
     /// Random changes of every batch; none by default.
     #[serde(default)]
     pub augment: Option<Augment>,
+    /// Differential privacy ([`DpSgd`]); none by default.
+    #[serde(default)]
+    pub privacy: Option<DpSgd>,
 }
 
 impl Train {
@@ -96,6 +102,7 @@ impl Train {
             schedule: Schedule::Cosine,
             loss: Loss::CrossEntropy,
             augment: None,
+            privacy: None,
         }
     }
 
@@ -111,6 +118,7 @@ impl Train {
             schedule: Schedule::Step,
             loss: Loss::CrossEntropy,
             augment: None,
+            privacy: None,
         }
     }
 
@@ -162,6 +170,7 @@ impl Train {
                 return Err(Error::config(format!("{name} is 0"), "expected at least 1"));
             }
         }
+        self.check_privacy()?;
         self.optimizer.check()
     }
 
@@ -186,6 +195,9 @@ impl Train {
     fn run(&self, data: &Dataset, test: Option<&Dataset>, lab: &Lab) -> Result<Model> {
         self.check()?;
         self.augment.as_ref().map_or(Ok(()), |augment| augment.check(data.shape()))?;
+        let data = if self.privacy.is_some() { &data.publicly_normalized()? } else { data };
+        let test = test.map(|test| test.clone().with_normalization(data.normalization().clone()));
+        let planned = self.event(data)?;
         let layers = self.arch.layers(data.shape(), data.classes())?;
         guarded(lab.device(), || {
             let device = lab.open()?;
@@ -193,18 +205,32 @@ impl Train {
             let mut progress = lab.progress("train", self.epochs);
             let deadline = lab.deadline();
             let mut history = vec![];
-            self.epochs(&mut net, data, lab, |epoch, loss, net| {
-                let test_accuracy = match test {
+            let mut record = |epoch, loss: Option<f64>, net: &Net| {
+                let test_accuracy = match &test {
                     None => None,
                     Some(test) => Some(evaluation::hits(&model::logits(net, test, lab.device())?, test) as f64 / test.len() as f64),
                 };
                 history.push(model::Epoch { epoch, loss, test_accuracy });
-                progress.step(epoch, &format!("loss {loss:.3}"));
+                progress.step(epoch, &loss.map_or(String::new(), |loss| format!("loss {loss:.3}")));
                 // What is left undone shows in the history.
                 Ok(deadline.is_none_or(|deadline| std::time::Instant::now() <= deadline))
-            })?;
-            Model::new(self.clone(), data, &net, history, lab)
+            };
+            let event = match &self.privacy {
+                None => {
+                    self.epochs(&mut net, data, lab, |epoch, loss, net| record(epoch, Some(loss), net))?;
+                    planned
+                }
+                // Fewer epochs than planned are fewer releases.
+                Some(privacy) => {
+                    data.event_after(self.private_epochs(privacy, &mut net, data, lab, |epoch, net| record(epoch, None, net))?)
+                }
+            };
+            Model::new(self.clone(), data, event, &net, history, lab)
         })
+    }
+
+    fn soft<'a>(&self, data: &'a Dataset) -> Option<&'a [f32]> {
+        if self.loss == Loss::CrossEntropy { None } else { data.soft_labels() }
     }
 
     /// The epochs themselves. `after` each (its number, its mean loss, the network) says whether to go on.
@@ -216,10 +242,9 @@ impl Train {
         mut after: impl FnMut(usize, f64, &Net) -> Result<bool>,
     ) -> Result<()> {
         let x = data.normalized();
-        let soft = if self.loss == Loss::CrossEntropy { None } else { data.soft_labels() };
-        let rows = Rows { x: &x, labels: data.labels(), soft, shape: data.shape(), classes: data.classes() };
+        let rows = Rows { x: &x, labels: data.labels(), soft: self.soft(data), shape: data.shape(), classes: data.classes() };
         let mut steps = self.optimizer.start();
-        let per_epoch = data.len().div_ceil(self.batch);
+        let per_epoch = self.steps_per_epoch(data.len());
         let total = per_epoch * self.epochs;
         let mut order: Vec<usize> = (0..data.len()).collect();
         for epoch in 0..self.epochs {

@@ -175,7 +175,7 @@ impl Game {
                 test_accuracy: accuracy.map(|rate| rate.value()),
                 seconds: started.elapsed().as_secs_f64(),
             };
-            Ok(Played { logits, run, event: model.event() })
+            Ok(Played { logits, run, event: model.event().clone() })
         };
         let played: Result<Vec<Played>> = match lab.device() {
             Device::Cpu => (0..self.shadows).into_par_iter().map(play_one).collect(),

@@ -4,35 +4,37 @@
 //! `lab.rng(label, step)`, so that a run that was stopped and resumed ends with the same bytes as one that was not.
 
 use super::checkpoint::Checkpoint;
-use super::origin;
 use crate::data::Origin;
 use crate::data::Snapshot;
 use crate::display::strip;
-use crate::synthesize::Synthesize;
+use crate::privacy::Event;
+use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A condensation by steps.
-pub(super) struct Descent<'a> {
-    pub(super) method: &'a dyn Synthesize,
-    pub(super) real: &'a Dataset,
-    pub(super) lab: &'a Lab,
-    pub(super) steps: usize,
+pub(crate) struct Descent<'a> {
+    pub(crate) method: &'a dyn Synthesize,
+    pub(crate) real: &'a Dataset,
+    pub(crate) lab: &'a Lab,
+    pub(crate) steps: usize,
+    /// What one step does to the privacy of the records; the result carries it as often as steps were made.
+    pub(crate) step_event: Event,
 }
 
 /// What one run carries from step to step: all that a checkpoint must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Synthetic records in the normalised space, row-major, class by class.
-    pub(super) x: Vec<f32>,
-    pub(super) labels: Vec<u32>,
+    pub(crate) x: Vec<f32>,
+    pub(crate) labels: Vec<u32>,
     /// The real records each began as.
-    pub(super) started_from: Vec<Vec<usize>>,
+    pub(crate) started_from: Vec<Vec<usize>>,
     /// Learned targets `[n, classes]`, where a method learns them.
-    pub(super) soft_labels: Option<Vec<f32>>,
+    pub(crate) soft_labels: Option<Vec<f32>>,
     /// What optimisers remember and methods learn besides, by name.
-    pub(super) memory: BTreeMap<String, Vec<f32>>,
+    pub(crate) memory: BTreeMap<String, Vec<f32>>,
 }
 
 impl Descent<'_> {
@@ -40,7 +42,7 @@ impl Descent<'_> {
 
     /// Runs all steps that are left, or as many as the time budget allows; `step` returns its loss. What comes out is the last
     /// iterate: losses under other random networks cannot be compared, so there is no better "best so far".
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         start: impl FnOnce() -> Result<State>,
         mut step: impl FnMut(usize, &mut State) -> Result<f64>,
@@ -60,12 +62,14 @@ impl Descent<'_> {
         let mut film = vec![];
         let mut saved = Instant::now();
         let seconds = || before + begin.elapsed().as_secs_f64();
+        let mut made = first;
         for at in first..self.steps {
             let loss = step(at, &mut state)?;
             if !loss.is_finite() || state.x.iter().any(|value| !value.is_finite()) {
                 return Err(Error::Diverged { what: format!("loss of {}", self.method.name()), step: at, value: loss });
             }
-            let last = at + 1 == self.steps;
+            made = at + 1;
+            let last = made == self.steps;
             let stop = last || deadline.is_some_and(|deadline| Instant::now() > deadline);
             if at % (self.steps / 100).max(1) == 0 || stop {
                 trace.push((at, loss));
@@ -87,13 +91,14 @@ impl Descent<'_> {
                 break; // the trace says how far it came
             }
         }
-        self.finish(state, trace, film, seconds())
+        self.finish(state, made, trace, film, seconds())
     }
 
     /// The synthetic set as it is now, in natural units.
-    fn finish(&self, state: State, trace: Vec<(usize, f64)>, film: Vec<Snapshot>, seconds: f64) -> Result<Dataset> {
+    fn finish(&self, state: State, made: usize, trace: Vec<(usize, f64)>, film: Vec<Snapshot>, seconds: f64) -> Result<Dataset> {
         let x = self.real.normalization().undo(&state.x, self.real.shape());
-        let origin = Origin { film, ..origin(self.method, self.lab, trace, state.started_from, seconds) };
+        let event = self.real.event_after(self.step_event.clone().repeat(made as u64));
+        let origin = Origin { film, trace, started_from: state.started_from, ..origin(self.method, self.lab, event, seconds) };
         let made = self.real.synthetic(x, state.labels, origin)?;
         match state.soft_labels {
             Some(targets) => made.with_soft_labels(targets),
@@ -126,7 +131,7 @@ impl Descent<'_> {
 
 impl State {
     /// One step of gradient descent with momentum on the records: v ← μ v + g, x ← x − η v.
-    pub(super) fn descend(&mut self, gradient: &[f32], rate: f64, momentum: f64) {
+    pub(crate) fn descend(&mut self, gradient: &[f32], rate: f64, momentum: f64) {
         let velocity = self.memory.entry("velocity".into()).or_insert_with(|| vec![0.0; gradient.len()]);
         for ((x, v), g) in self.x.iter_mut().zip(velocity).zip(gradient) {
             *v = momentum as f32 * *v + g;
@@ -149,6 +154,12 @@ mod tests {
         State { x, labels: vec![0, 1, 2, 3], started_from: vec![vec![]; 4], ..State::default() }
     }
 
+    const ONE: RandomSubset = RandomSubset { per_class: 1 };
+
+    fn descent<'a>(method: &'a RandomSubset, real: &'a Dataset, lab: &'a Lab, steps: usize) -> Descent<'a> {
+        Descent { method, real, lab, steps, step_event: Event::NonPrivate }
+    }
+
     /// A step whose result depends on the state, on the step number and on the momentum.
     fn shrink(at: usize, state: &mut State) -> Result<f64> {
         let gradient: Vec<f32> = state.x.iter().map(|x| 0.1 * x + 0.001 * at as f32).collect();
@@ -163,7 +174,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("freelunch-descent-{}", std::process::id()));
         let plain = lab();
         let kept = plain.clone().keep(&folder).unwrap();
-        let whole = Descent { method: &method, real: &real, lab: &plain, steps: 40 }.run(|| Ok(start(&real)), shrink).unwrap();
+        let whole = descent(&method, &real, &plain, 40).run(|| Ok(start(&real)), shrink).unwrap();
         // Killed at step 17: an error stands for the end of the process. Checkpoints fall every 20 s, so save one by hand first.
         let checkpoint = Checkpoint::of(&method, &real, &kept).unwrap().unwrap();
         let mut state = start(&real);
@@ -172,7 +183,7 @@ mod tests {
         }
         checkpoint.save(&state, &[(0, 1.0)], 17, 3.0).unwrap();
         let mut first = None;
-        let resumed = Descent { method: &method, real: &real, lab: &kept, steps: 40 };
+        let resumed = descent(&method, &real, &kept, 40);
         let resumed = resumed
             .run(
                 || panic!("must not start anew"),
@@ -186,12 +197,12 @@ mod tests {
         assert_eq!(resumed.x(), whole.x());
         assert!(resumed.origin().seconds >= 3.0);
         // A finished run is found again without a step.
-        let again = Descent { method: &method, real: &real, lab: &kept, steps: 40 };
+        let again = descent(&method, &real, &kept, 40);
         let again = again.run(|| panic!("must not start anew"), |_, _| panic!("must not step")).unwrap();
         assert_eq!(again.x(), whole.x());
         // Another seed is another run.
         let other = kept.clone().seed(9);
-        let other = Descent { method: &method, real: &real, lab: &other, steps: 1 }.run(|| Ok(start(&real)), shrink);
+        let other = descent(&method, &real, &other, 1).run(|| Ok(start(&real)), shrink);
         assert_eq!(other.unwrap().origin().trace.len(), 1);
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -200,7 +211,7 @@ mod tests {
     fn the_time_budget_stops_a_run_with_what_it_has() {
         let real = Dataset::toy();
         let lab = lab().budget_s(0.05).unwrap();
-        let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 1_000_000 };
+        let descent = descent(&ONE, &real, &lab, 1_000_000);
         let made = descent.run(
             || Ok(start(&real)),
             |at, state| {
@@ -214,10 +225,27 @@ mod tests {
     }
 
     #[test]
+    fn the_event_counts_the_steps_that_were_made_also_after_a_stop() {
+        let real = Dataset::toy();
+        let noisy = Event::gaussian(1.0).unwrap();
+        let lab = lab().budget_s(0.02).unwrap();
+        let descent = Descent { step_event: noisy.clone(), ..descent(&ONE, &real, &lab, 1_000_000) };
+        let mut steps = 0;
+        let made = descent.run(
+            || Ok(start(&real)),
+            |at, state| {
+                steps += 1;
+                shrink(at, state)
+            },
+        );
+        assert_eq!(*made.unwrap().event(), noisy.repeat(steps));
+    }
+
+    #[test]
     fn a_loss_that_is_not_finite_is_an_error_at_its_step() {
         let real = Dataset::toy();
         let lab = lab();
-        let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 10 };
+        let descent = descent(&ONE, &real, &lab, 10);
         let error = descent.run(|| Ok(start(&real)), |at, _| Ok(if at == 3 { f64::NAN } else { 1.0 })).unwrap_err();
         assert!(matches!(error, Error::Diverged { step: 3, .. }), "{error}");
     }
@@ -226,7 +254,7 @@ mod tests {
     fn a_watcher_sees_records_and_loss_and_keeps_the_film() {
         let real = Dataset::toy();
         let lab = lab().watch(4).unwrap();
-        let descent = Descent { method: &RandomSubset::new(1), real: &real, lab: &lab, steps: 10 };
+        let descent = descent(&ONE, &real, &lab, 10);
         let live = descent.live(&descent.snapshot(5, 0.5, &start(&real)));
         assert!(live.starts_with("random subset: step 5 of 10, loss 0.5000\n") && live.contains('\u{2580}'), "{live}");
         let made = descent.run(|| Ok(start(&real)), shrink).unwrap();

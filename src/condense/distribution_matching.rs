@@ -30,6 +30,7 @@ use super::init::{Init, Start};
 use crate::augment::{Augment, Draws};
 use crate::device::guarded;
 use crate::nn::{Arch, Net, to_host, to_tensor};
+use crate::privacy::Event;
 use crate::synthesize::Synthesize;
 use crate::train::chunk_of;
 use crate::{Dataset, Error, Lab, Result};
@@ -157,7 +158,7 @@ impl DistributionMatching {
             state.descend(&gradient, self.rate, self.momentum);
             Ok(loss)
         };
-        Descent { method: self, real, lab, steps: self.steps }.run(start, step)
+        Descent { method: self, real, lab, steps: self.steps, step_event: Event::NonPrivate }.run(start, step)
     }
 }
 

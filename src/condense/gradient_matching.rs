@@ -33,6 +33,7 @@ use super::init::{Init, Start};
 use crate::augment::{Augment, Pairing};
 use crate::device::guarded;
 use crate::nn::{Arch, Loss, Net, Optimizer, Wanted, gradient_product, to_host, to_tensor};
+use crate::privacy::Event;
 use crate::synthesize::Synthesize;
 use crate::train::{Pass, Rows};
 use crate::{Dataset, Error, Lab, Result};
@@ -241,7 +242,7 @@ impl GradientMatching {
             }
             Ok(loss)
         };
-        Descent { method: self, real, lab, steps: self.steps }.run(start, step)
+        Descent { method: self, real, lab, steps: self.steps, step_event: Event::NonPrivate }.run(start, step)
     }
 
     /// `inner` epochs of plain gradient descent on the synthetic set.

@@ -27,10 +27,11 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
-use super::origin;
+use crate::data::Origin;
 use crate::kernel::{CHUNK, Panels, Records, axpy, dot};
 use crate::lab::Rng;
-use crate::synthesize::Synthesize;
+use crate::privacy::Event;
+use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
 use rand::RngExt as _;
 use rayon::prelude::*;
@@ -99,7 +100,8 @@ impl Synthesize for KMeans {
         let at = |round: usize| -> f64 { classes.iter().filter_map(|(_, c)| c.inertia.get(round).or(c.inertia.last())).sum() };
         let trace = (0..rounds).map(|round| (round, at(round))).collect();
         let x = real.normalization().undo(&x, real.shape());
-        real.synthetic(x, labels, origin(self, lab, trace, started_from, start.elapsed().as_secs_f64()))
+        let origin = Origin { trace, started_from, ..origin(self, lab, Event::NonPrivate, start.elapsed().as_secs_f64()) };
+        real.synthetic(x, labels, origin)
     }
 }
 

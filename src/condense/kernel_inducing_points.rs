@@ -37,6 +37,7 @@ mod regression;
 use super::descent::{Descent, State};
 use super::init::{Init, Start};
 use crate::kernel::Records;
+use crate::privacy::Event;
 use crate::synthesize::Synthesize;
 use crate::train::KernelRidge;
 use crate::{Dataset, Error, Lab, Result};
@@ -253,7 +254,7 @@ impl Synthesize for KernelInducingPoints {
             }
             Ok(gradient.loss)
         };
-        Descent { method: self, real, lab, steps: self.steps }.run(start, step)
+        Descent { method: self, real, lab, steps: self.steps, step_event: Event::NonPrivate }.run(start, step)
     }
 }
 

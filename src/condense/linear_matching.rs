@@ -34,10 +34,12 @@ mod reconstruction;
 pub use convergence::Convergence;
 pub use reconstruction::{InfluenceBySize, Reconstructions, influence, influence_by_size, reconstruct, reconstruct_each};
 
+use super::DistributionMatching;
 use super::init::{Init, Start};
-use super::{DistributionMatching, origin};
+use crate::data::Origin;
 use crate::nn::{Arch, Layer, Linear};
-use crate::synthesize::Synthesize;
+use crate::privacy::Event;
+use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -134,7 +136,8 @@ impl Synthesize for LinearMatching {
             let start: Vec<f64> = start.iter().map(|&v| f64::from(v)).collect();
             x.extend(matched(&start, &members, real.features()).into_iter().map(|v| v as f32));
         }
-        real.synthetic(x, labels, origin(self, lab, vec![], started_from, begin.elapsed().as_secs_f64()))
+        let origin = Origin { started_from, ..origin(self, lab, Event::NonPrivate, begin.elapsed().as_secs_f64()) };
+        real.synthetic(x, labels, origin)
     }
 }
 

@@ -128,6 +128,7 @@ impl TrajectoryMatching {
                 schedule: Schedule::Constant,
                 loss: Loss::CrossEntropy,
                 augment,
+                privacy: None,
             },
             experts_in: None,
         }
@@ -254,6 +255,12 @@ impl TrajectoryMatching {
         if needed > self.expert.epochs {
             let what = format!("expert.epochs is {}", self.expert.epochs);
             return Err(Error::config(what, format!("expected at least latest_start - 1 + epochs_ahead = {needed}")));
+        }
+        if self.expert.privacy.is_some() {
+            return Err(Error::config(
+                "expert.privacy is set",
+                "experts are trained without noise; the condensed set would not be private anyway",
+            ));
         }
         if self.expert.schedule != Schedule::Constant {
             let what = format!("expert.schedule is {:?}", self.expert.schedule);

@@ -46,6 +46,7 @@ impl Dataset {
         Self {
             name: "toy".to_string(),
             normalization: Normalization::of_images(&x, shape),
+            normalization_is_public: false,
             x: Arc::new(x),
             labels: Arc::new(labels),
             shape,
@@ -84,6 +85,7 @@ impl Dataset {
         Self {
             name: "toy table".to_string(),
             normalization: Normalization::of_table(&x, &schema),
+            normalization_is_public: false,
             x: Arc::new(x),
             labels: Arc::new(labels),
             shape: [schema.width(), 1, 1],

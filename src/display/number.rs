@@ -1,7 +1,7 @@
 //! Numbers as people read them in tables and on axes.
 
 /// At most `digits` significant digits, without trailing zeros: `0.5123`, `12.3`, `1235`, `1.2e-7`, `∞`.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+pub(crate) fn significant(value: f64, digits: usize) -> String {
     if value.is_nan() {
         return "NaN".to_string();
     }

@@ -71,7 +71,7 @@ fn summary(data: &Dataset) -> String {
     let how = if origin.config.is_null() {
         format!("real records ({})", origin.method)
     } else {
-        format!("made by {}, seed {}, proven ε = {}", origin.method, origin.seed, significant(data.event().epsilon(), 4))
+        format!("made by {}, seed {}, proven ε = {}", origin.method, origin.seed, significant(crate::privacy::trivial(data.event()), 4))
     };
     format!("n = {}, {} classes of {each}, {kind}; {how}", count(data.len()), data.classes())
 }

@@ -68,6 +68,13 @@ impl Conv2d {
         vec![weight, grad.sum_dims(&[2, 3]).reshape([n, self.outputs])]
     }
 
+    /// Whether the length of a sample's gradient costs less than the gradient: 2·(hw)²·(ik² + o) against hw·o·ik² multiplications, and
+    /// the weighted sum another hw·o·ik².
+    pub(super) fn lengths_are_cheap(&self, [_, o, h, w]: [usize; 4]) -> bool {
+        let taps = self.inputs * self.kernel * self.kernel;
+        h * w * (taps + o) < o * taps / 2
+    }
+
     fn weight(&self, w: &[Tensor<1>]) -> Tensor<4> {
         w[0].clone().reshape([self.outputs, self.inputs, self.kernel, self.kernel])
     }
@@ -101,7 +108,7 @@ pub(super) fn kernel_gradient_per_sample(x: Tensor<4>, grad: Tensor<4>, kernel: 
 }
 
 /// The patch under the kernel at every place: `[n, i·kernel², h·w]`, kernel positions fastest.
-fn columns(x: Tensor<4>, kernel: usize, stride: usize, padding: usize, [h, w]: [usize; 2]) -> Tensor<3> {
+pub(super) fn columns(x: Tensor<4>, kernel: usize, stride: usize, padding: usize, [h, w]: [usize; 2]) -> Tensor<3> {
     if stride != 1 {
         return unfold4d(x, [kernel; 2], UnfoldOptions::new([stride; 2], [padding; 2], [1, 1]));
     }

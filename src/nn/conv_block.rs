@@ -97,7 +97,7 @@ impl ConvBlock {
             shift: vec![],
         };
         let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
-        vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, sums: &mut sums, x: &mut x });
+        vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, into: Into::Sum(&mut sums), x: &mut x });
         let input = if wanted.input { Some(tensor(x, saved.shape, &device)) } else { None };
         if !wanted.weights {
             return (vec![], input);
@@ -108,6 +108,29 @@ impl ConvBlock {
             Tensor::from_data(TensorData::new(values, [len]), &device)
         });
         (weights.into(), input)
+    }
+
+    /// The gradients of every image by itself, and the one in the block's input if `input`.
+    pub(super) fn sample_gradients(
+        &self,
+        w: &[Tensor<1>],
+        saved: &BlockSaved,
+        grad: Tensor<4>,
+        input: bool,
+    ) -> (BlockGradients, Option<Tensor<4>>) {
+        let device = grad.device();
+        let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
+        let grad = values(grad);
+        let n = saved.shape[0];
+        let mut each = BlockGradients {
+            block: self.clone(),
+            weight: vec![0.0; n * 9 * self.inputs * self.outputs],
+            rest: vec![0.0; n * 3 * self.outputs],
+        };
+        let mut x = vec![0.0; if input { saved.x.len() } else { 0 }];
+        let into = Into::Each { weight: &mut each.weight, rest: &mut each.rest };
+        vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, into, x: &mut x });
+        (each, input.then(|| tensor(x, saved.shape, &device)))
     }
 
     fn sides(&self, saved: &BlockSaved) -> (usize, usize) {
@@ -226,6 +249,61 @@ struct Sums {
     shift: Vec<f32>,
 }
 
+/// The gradients of every image of a chunk by itself.
+pub(crate) struct BlockGradients {
+    block: ConvBlock,
+    weight: Vec<f32>, // [n, 3, 3, inputs, outputs]
+    rest: Vec<f32>,   // [n, bias, scale and shift]
+}
+
+impl BlockGradients {
+    fn rows(&self) -> impl Iterator<Item = (&[f32], &[f32])> {
+        let (inputs, outputs) = (self.block.inputs, self.block.outputs);
+        self.weight.chunks_exact(9 * inputs * outputs).zip(self.rest.chunks_exact(3 * outputs))
+    }
+
+    /// |gradient|² of every image.
+    pub(super) fn squared_lengths(&self) -> Vec<f32> {
+        // Sums of sixteen, so that the compiler can use vectors.
+        let squares = |values: &[f32]| -> f32 {
+            let mut sums = [0.0; 16];
+            let chunks = values.chunks_exact(16);
+            let rest: f32 = chunks.remainder().iter().map(|v| v * v).sum();
+            for chunk in chunks {
+                sums.iter_mut().zip(chunk).for_each(|(sum, v)| *sum += v * v);
+            }
+            sums.iter().sum::<f32>() + rest
+        };
+        self.rows().map(|(weight, rest)| squares(weight) + squares(rest)).collect()
+    }
+
+    /// Σ factor · gradient, as weight, bias, scale and shift.
+    pub(super) fn weighted_sum(&self, factors: &[f32]) -> Vec<Vec<f32>> {
+        let (inputs, o) = (self.block.inputs, self.block.outputs);
+        let (mut weight, mut rest) = (vec![0.0; 9 * inputs * o], vec![0.0; 3 * o]);
+        for ((own_weight, own_rest), factor) in self.rows().zip(factors) {
+            weight.iter_mut().zip(own_weight).for_each(|(sum, v)| *sum += factor * v);
+            rest.iter_mut().zip(own_rest).for_each(|(sum, v)| *sum += factor * v);
+        }
+        vec![self.block.outputs_first(&weight), rest[..o].to_vec(), rest[o..2 * o].to_vec(), rest[2 * o..].to_vec()]
+    }
+
+    /// The mean over every `times` consecutive images, as one image each.
+    pub(super) fn averaged(self, times: usize) -> Self {
+        let mean = |values: &[f32], length: usize| {
+            let mut out = vec![0.0; values.len() / times];
+            for (out, group) in out.chunks_exact_mut(length).zip(values.chunks_exact(length * times)) {
+                for values in group.chunks_exact(length) {
+                    out.iter_mut().zip(values).for_each(|(sum, v)| *sum += v / times as f32);
+                }
+            }
+            out
+        };
+        let (inputs, o) = (self.block.inputs, self.block.outputs);
+        Self { weight: mean(&self.weight, 9 * inputs * o), rest: mean(&self.rest, 3 * o), block: self.block }
+    }
+}
+
 struct Forward<'a> {
     block: &'a ConvBlock,
     correlation: Correlation<'a>,
@@ -281,10 +359,17 @@ struct Backward<'a> {
     parameters: &'a [Vec<f32>],
     saved: &'a BlockSaved,
     grad: &'a [f32],
-    /// Its weight is empty when it is not wanted.
-    sums: &'a mut Sums,
+    into: Into<'a>,
     /// Empty when it is not wanted.
     x: &'a mut [f32],
+}
+
+/// Where the gradients in the parameters go.
+enum Into<'a> {
+    /// Added up over the images; the weight is empty when it is not wanted.
+    Sum(&'a mut Sums),
+    /// One row per image: the weight, and bias, scale and shift after each other.
+    Each { weight: &'a mut [f32], rest: &'a mut [f32] },
 }
 
 impl WithSimd for Backward<'_> {
@@ -292,7 +377,7 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { block, parameters, saved, grad, sums, x } = self;
+        let Self { block, parameters, saved, grad, mut into, x } = self;
         let ((h, w), o) = (block.sides(saved), block.outputs);
         let [_, inputs, height, width] = saved.shape;
         let kernel = WeightGradient { height: h, width: w, inputs, outputs: o };
@@ -308,11 +393,20 @@ impl WithSimd for Backward<'_> {
         let features = inputs * height * width;
         for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
             block.through_norm(i, [&parameters[2], &parameters[3]], saved, grad, &mut z, &mut norm);
-            if !sums.weight.is_empty() {
+            let (weight, bias) = match &mut into {
+                Into::Sum(sums) => (&mut sums.weight[..], &mut sums.bias[..]),
+                Into::Each { weight, rest } => {
+                    let rest = &mut rest[3 * o * i..3 * o * (i + 1)];
+                    rest[o..2 * o].copy_from_slice(&norm.slope);
+                    rest[2 * o..].copy_from_slice(&norm.mean);
+                    (&mut weight[9 * inputs * o * i..9 * inputs * o * (i + 1)], &mut rest[..o])
+                }
+            };
+            if !weight.is_empty() {
                 block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad_x);
-                kernel.run(simd, &pad_x, &z, &mut scratch, &mut sums.weight);
+                kernel.run(simd, &pad_x, &z, &mut scratch, weight);
                 for z in z.chunks_exact(o) {
-                    sums.bias.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
+                    bias.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
                 }
             }
             if !x.is_empty() {
@@ -329,8 +423,10 @@ impl WithSimd for Backward<'_> {
                 transpose(&out, height * width, inputs, &mut x[i * features..(i + 1) * features]);
             }
         }
-        sums.scale = norm.scale;
-        sums.shift = norm.shift;
+        if let Into::Sum(sums) = into {
+            sums.scale = norm.scale;
+            sums.shift = norm.shift;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use freelunch::{Dataset, Lab, nn::{Arch, Loss}, train::Train};
 /// let recipe = Train::new(Arch::Logistic).with_epochs(3).with_loss(Loss::SquaredError);
-/// assert!(recipe.fit(&Dataset::toy(), &Lab::new()?.quiet())?.history()[2].loss < 0.25);
+/// assert!(recipe.fit(&Dataset::toy(), &Lab::new()?.quiet())?.history()[2].loss.is_some_and(|loss| loss < 0.25));
 /// # Ok::<(), freelunch::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! A network at work: layers and their parameters on a device.
 
 use super::conv_block::{BlockSaved, ConvBlock, Wanted};
+use super::per_sample::{Part, PerSample, SampleGradients};
 use super::{Layer, Saved};
 use crate::lab::Rng;
 use crate::{Error, Result};
@@ -101,11 +102,6 @@ impl Net {
         Self { stages: Stage::all(&layers, fuse), layers, weights }
     }
 
-    /// The same network without fused blocks.
-    pub(crate) fn layer_by_layer(&self) -> Self {
-        Self::on(self.layers.clone(), self.weights.clone(), false)
-    }
-
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
     }
@@ -173,22 +169,37 @@ impl Net {
         gradients
     }
 
-    /// The gradients of all parameters for every sample by itself, `[n, length]` each, in their order. The network must not be fused.
-    pub(crate) fn sample_gradients(&self, tape: &[Kept], grad: Tensor<4>) -> Vec<Tensor<2>> {
-        let mut gradients = vec![];
-        let mut grad = grad;
+    /// The gradients of every sample by itself, and the one in the input if `input`. `grad` holds for each sample the gradient of its own
+    /// loss (not of a mean) in the output.
+    pub(crate) fn per_sample(&self, tape: &[Kept], grad: Tensor<4>, how: PerSample, input: bool) -> (SampleGradients, Option<Tensor<4>>) {
+        let [samples, ..] = grad.dims();
+        let mut parts = vec![];
+        let mut grad = Some(grad);
         let mut at = self.weights.len();
-        for (layer, kept) in self.layers.iter().zip(tape).rev() {
-            let Kept::Layer(saved) = kept else { return vec![] };
-            let count = layer.parameters().len();
+        for (stage, kept) in self.stages.iter().zip(tape).rev() {
+            let Some(out) = grad.take() else { break };
+            let count = stage.parameters();
             at -= count;
-            let mut own = layer.sample_gradients(saved, grad.clone());
-            own.reverse();
-            gradients.extend(own);
-            grad = layer.input_gradient(&self.weights[at..at + count], saved, grad);
+            let w = &self.weights[at..at + count];
+            let wanted = input || at > 0;
+            match (stage, kept) {
+                (Stage::Layer(layer), Kept::Layer(saved)) => {
+                    if count > 0 {
+                        parts.push(Part::of(layer, saved, out.clone(), how));
+                    }
+                    grad = wanted.then(|| layer.input_gradient(w, saved, out));
+                }
+                (Stage::Block(block), Kept::Block(saved)) => {
+                    let device = out.device();
+                    let (own, input) = block.sample_gradients(w, saved, out, wanted);
+                    parts.push(Part::Block(own, device));
+                    grad = input;
+                }
+                _ => grad = Some(out), // a tape of another network: cannot happen inside Net
+            }
         }
-        gradients.reverse();
-        gradients
+        parts.reverse();
+        (SampleGradients::new(parts, samples), grad.filter(|_| input))
     }
 
     /// The gradient in the input, from the gradient in the output.

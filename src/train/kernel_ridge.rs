@@ -133,7 +133,7 @@ impl KernelRidge {
             shape: data.shape(),
             classes: data.classes(),
             normalization: data.normalization().clone(),
-            event: data.event(),
+            event: data.event().clone(),
             fitted_to: data.name().to_string(),
         })
     }
@@ -180,8 +180,8 @@ impl KernelModel {
 
     /// The privacy event of the data it was fitted to.
     #[must_use]
-    pub fn event(&self) -> Event {
-        self.event
+    pub fn event(&self) -> &Event {
+        &self.event
     }
 
     /// The predicted targets of every record, row-major `[n, classes]`. The records are normalised as the training set was.

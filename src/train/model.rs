@@ -35,8 +35,8 @@ pub struct Model {
 pub struct Epoch {
     /// 1, 2, ..
     pub epoch: usize,
-    /// Mean training loss of the epoch.
-    pub loss: f64,
+    /// Mean training loss of the epoch; none with privacy, because no ε covers it.
+    pub loss: Option<f64>,
     /// Accuracy on the watched test set, 0..1, if there was one.
     pub test_accuracy: Option<f64>,
 }
@@ -44,7 +44,7 @@ pub struct Epoch {
 impl Model {
     const KEY: &str = "freelunch_model";
 
-    pub(super) fn new(train: Train, data: &Dataset, net: &Net, history: Vec<Epoch>, lab: &Lab) -> Result<Self> {
+    pub(super) fn new(train: Train, data: &Dataset, event: Event, net: &Net, history: Vec<Epoch>, lab: &Lab) -> Result<Self> {
         Ok(Self {
             train,
             shape: data.shape(),
@@ -52,7 +52,7 @@ impl Model {
             normalization: data.normalization().clone(),
             weights: net.host_weights()?,
             history,
-            event: data.event(),
+            event,
             trained_on: data.name().to_string(),
             records: data.len(),
             seed: lab.seed_value(),
@@ -72,10 +72,10 @@ impl Model {
         &self.history
     }
 
-    /// The privacy event of the data it was trained on.
+    /// What was done to the privacy of the records: the event of the data it was trained on, or of DP-SGD.
     #[must_use]
-    pub fn event(&self) -> Event {
-        self.event
+    pub fn event(&self) -> &Event {
+        &self.event
     }
 
     /// The parameter vectors, in layer order.
@@ -121,23 +121,14 @@ impl Model {
     /// As [`Model::logits`].
     pub fn gradient_norms(&self, data: &Dataset) -> Result<Vec<f32>> {
         self.on(data, |net, data| {
-            let (x, d) = (data.normalized(), data.features());
+            let x = data.normalized();
             let rows = Rows { x: &x, labels: data.labels(), soft: None, shape: data.shape(), classes: data.classes() };
+            let recipe = Train { loss: Loss::CrossEntropy, ..self.train.clone() };
+            let lab = Lab::on(self.device.clone())?;
             let positions: Vec<usize> = (0..data.len()).collect();
-            let net = net.layer_by_layer();
-            let device = self.device.open()?;
-            let [c, h, w] = data.shape();
-            let parts: Result<Vec<Vec<f32>>> = positions
-                .par_chunks(chunk_of(&self.device).min(data.len()))
-                .map(|part| {
-                    let values = part.iter().flat_map(|&i| &x[i * d..(i + 1) * d]).copied().collect();
-                    let (logits, tape) = net.forward_saving(to_tensor(values, [part.len(), c, h, w], &device));
-                    let (_, grad) = Loss::CrossEntropy.of(logits, rows.targets(part, &device));
-                    let gradients = net.sample_gradients(&tape, grad * part.len() as f64);
-                    let squares = gradients.into_iter().map(|g| (g.clone() * g).sum_dim(1)).reduce(|a, b| a + b);
-                    squares.map_or_else(|| Ok(vec![0.0; part.len()]), |squares| to_host(squares.sqrt()))
-                })
-                .collect();
+            let chunk = chunk_of(&self.device).min(data.len());
+            let parts: Result<Vec<Vec<f32>>> =
+                positions.par_chunks(chunk).map(|part| rows.gradient_norms(&recipe, &net, part, &lab)).collect();
             Ok(parts?.concat())
         })
     }
@@ -212,16 +203,16 @@ pub(crate) fn forward_rows(net: &Net, x: &[f32], [c, h, w]: [usize; 3], kind: &D
 
 impl Show for Model {
     fn figure(&self) -> Figure {
-        let loss: Vec<(f64, f64)> = self.history.iter().map(|e| (e.epoch as f64, e.loss)).collect();
+        let loss: Vec<(f64, f64)> = self.history.iter().filter_map(|e| e.loss.map(|loss| (e.epoch as f64, loss))).collect();
         let accuracy: Vec<(f64, f64)> = self.history.iter().filter_map(|e| e.test_accuracy.map(|a| (e.epoch as f64, 100.0 * a))).collect();
         let caption = format!("{}, {} records of {}, seed {}", self.train.arch.name(), self.records, self.trained_on, self.seed);
-        let loss = Plot::new("Learning curve").x_label("epoch").y_label("training loss").line("training loss", &loss).caption(&caption);
-        if accuracy.is_empty() {
-            return loss.figure();
-        }
-        let accuracy =
-            Plot::new("Test accuracy").x_label("epoch").y_label("accuracy (%)").line("test accuracy", &accuracy).caption(&caption);
-        Figure::row([loss.figure(), accuracy.figure()])
+        let curve = |title: &str, y: &str, points: &[(f64, f64)]| {
+            let name = y.split(" (").next().unwrap_or_default();
+            (!points.is_empty()).then(|| Plot::new(title).x_label("epoch").y_label(y).line(name, points).caption(&caption).figure())
+        };
+        let loss = curve("Learning curve", "training loss", &loss);
+        let accuracy = curve("Test accuracy", "test accuracy (%)", &accuracy);
+        Figure::row(loss.into_iter().chain(accuracy))
     }
 }
 

@@ -4,6 +4,7 @@ use freelunch::data::Normalization;
 use freelunch::nn::{Arch, AvgPool, Conv2d, InstanceNorm, Layer, Linear};
 use freelunch::prelude::*;
 
+const WORKLOADS: [&str; 5] = ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step"];
 pub(crate) const CLASSES: usize = 10;
 
 /// Every convolution pads by 1, so that 28x28 images stay 28x28.
@@ -45,7 +46,7 @@ impl Options {
     }
 
     pub(crate) fn names(&self, workload: &str) -> bool {
-        let named: Vec<&String> = self.arguments.iter().filter(|a| a.ends_with("_step")).collect();
+        let named: Vec<&String> = self.arguments.iter().filter(|a| WORKLOADS.contains(&a.as_str())).collect();
         named.is_empty() || named.iter().any(|name| *name == workload)
     }
 

@@ -3,6 +3,7 @@
 
 mod common;
 mod dm_step;
+mod dpsgd_epoch;
 mod gradient_matching_step;
 mod kip_step;
 
@@ -13,6 +14,9 @@ fn main() -> Result<()> {
     let options = Options::read();
     if options.names("dm_step") {
         dm_step::run(&options)?;
+    }
+    if options.names("dpsgd_epoch") {
+        dpsgd_epoch::run(&options)?;
     }
     if options.names("gradient_matching_step") {
         gradient_matching_step::run(&options)?;

@@ -59,7 +59,7 @@ fn the_privacy_event_and_the_history_are_stated() {
     let real = Dataset::toy();
     for method in condensers() {
         let made = method.synthesize(&real, &lab(1)).unwrap();
-        assert_eq!(made.event(), Event::NonPrivate, "{}", method.name());
+        assert_eq!(*made.event(), Event::NonPrivate, "{}", method.name());
         assert_eq!(made.origin().method, method.name());
         assert_eq!(made.origin().config, method.config());
         assert_eq!(made.origin().seed, 1);

@@ -8,6 +8,7 @@ use crate::condense::descent::{Descent, State};
 use crate::condense::init::Start;
 use crate::lab::Rng;
 use crate::nn::Net;
+use crate::privacy::Event;
 use crate::synthesize::Synthesize as _;
 use crate::{Dataset, Error, Lab, Result};
 use rand::RngExt as _;
@@ -51,7 +52,7 @@ impl TrajectoryMatching {
             step_size = Some(self.descend_step_size(state, gradient.in_step_size));
             Ok(loss)
         };
-        let synthetic = Descent { method: self, real, lab, steps: self.steps }.run(start, step)?;
+        let synthetic = Descent { method: self, real, lab, steps: self.steps, step_event: Event::NonPrivate }.run(start, step)?;
         let step_size = match step_size {
             Some(step_size) => step_size,
             // The run was complete: its checkpoint remembers.

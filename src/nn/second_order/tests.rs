@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::nn::{
-    AvgPool, Conv2d, ConvTranspose2d, Dropout, GroupNorm, InstanceNorm, Layer, LayerNorm, Linear, MaxPool, to_host, to_tensor,
+    AvgPool, Conv2d, ConvTranspose2d, Dropout, GroupNorm, InstanceNorm, Layer, LayerNorm, Linear, MaxPool, PerSample, to_host, to_tensor,
 };
 use crate::{Device as Kind, Lab};
 use burn::tensor::{DType, Device, TensorData};
@@ -99,12 +99,16 @@ fn gradients_of_each_sample_agree_with_an_independent_program() {
     let (logits, tape) = net.forward_saving(to_tensor(numbers(images), shape(images), &device()));
     let (_, grad) = Loss::CrossEntropy.of(logits, one_hot(&labels, 3));
     // The loss of a sample is its own, not divided by the batch.
-    let per_sample = net.sample_gradients(&tape, grad * labels.len() as f64);
-    for (p, ours) in per_sample.into_iter().enumerate() {
-        let [_, len] = ours.dims();
-        let ours = to_host(ours).unwrap();
-        for (i, sample) in golden["samples"].as_array().unwrap().iter().enumerate() {
-            assert_near(&ours[i * len..(i + 1) * len], &numbers(&sample["gradients"][p]), 1e-5, &format!("sample {i}, parameter {p}"));
+    let each = |how| net.per_sample(&tape, grad.clone() * labels.len() as f64, how, false).0;
+    let samples = golden["samples"].as_array().unwrap();
+    for how in [PerSample::Flat, PerSample::Ghost] {
+        let lengths: Vec<f32> = samples.iter().map(|sample| sample["norm"].as_f64().unwrap() as f32).collect();
+        assert_near(&to_host(each(how).squared_lengths(&device()).sqrt()).unwrap(), &lengths, 1e-5, "lengths");
+        for (i, sample) in samples.iter().enumerate() {
+            let alone = one_hot(&[i], labels.len()).reshape([-1]);
+            for (p, ours) in each(how).weighted_sum(alone).into_iter().enumerate() {
+                assert_near(&to_host(ours).unwrap(), &numbers(&sample["gradients"][p]), 1e-5, &format!("sample {i}, parameter {p}"));
+            }
         }
     }
 }
@@ -256,18 +260,22 @@ fn gradients_of_each_sample_agree_with_micro_batches_for_every_layer() {
         let net = case.net(&case.weights);
         let (logits, tape) = net.forward_saving(double(&case.x, shape));
         let (_, grad) = case.loss.of(logits, case.targets());
-        let per_sample: Vec<Vec<f64>> = net.sample_gradients(&tape, grad * shape[0] as f64).into_iter().map(host64).collect();
+        let each = |how| net.per_sample(&tape, grad.clone() * shape[0] as f64, how, false).0;
         let d = case.x.len() / shape[0];
-        for i in 0..shape[0] {
+        for (i, how) in (0..shape[0]).flat_map(|i| [(i, PerSample::Flat), (i, PerSample::Ghost)]) {
             let [_, c, h, w] = shape;
             let (logits, tape) = net.forward_saving(double(&case.x[i * d..(i + 1) * d], [1, c, h, w]));
             let (_, grad) = case.loss.of(logits, one_hot(&[i % 3], 3).cast(DType::F64));
-            for (p, alone) in net.weight_gradients(&tape, grad).into_iter().map(host64).enumerate() {
-                for (at, alone) in alone.iter().enumerate() {
-                    let ours = per_sample[p][i * per_sample[p].len() / shape[0] + at];
+            let alone: Vec<Vec<f64>> = net.weight_gradients(&tape, grad).into_iter().map(host64).collect();
+            let factors = one_hot(&[i], shape[0]).cast(DType::F64).reshape([-1]);
+            for (p, ours) in each(how).weighted_sum(factors).into_iter().map(host64).enumerate() {
+                for (at, (ours, alone)) in ours.iter().zip(&alone[p]).enumerate() {
                     assert!((ours - alone).abs() < 1e-10, "{name}, sample {i}, parameter {p} entry {at}: {ours} against {alone}");
                 }
             }
+            let squared: f64 = alone.iter().flatten().map(|v| v * v).sum();
+            let ours = host64(each(how).squared_lengths(&device()))[i];
+            assert!((ours - squared).abs() < 1e-10, "{name}, {how:?}, sample {i}: squared length {ours} against {squared}");
         }
     }
 }

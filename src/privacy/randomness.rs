@@ -1,0 +1,119 @@
+//! Where the randomness of a private mechanism comes from: reproducible streams for study, the system's entropy for release.
+
+use crate::Lab;
+use crate::lab::Rng;
+use rand::{Rng as _, RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+/// The source of a mechanism's samples and noise.
+///
+/// # Example
+/// ```
+/// use freelunch::privacy::{DpSgd, Randomness};
+/// let for_release = DpSgd::new(1.0).with_randomness(Randomness::Secure);
+/// assert_eq!(for_release.randomness, Randomness::Secure);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Randomness {
+    /// From the lab's seed: the same run twice gives the same bytes. Whoever knows the seed can subtract the noise, so the stated ε holds
+    /// only against those who do not: for study.
+    #[default]
+    Seeded,
+    /// ChaCha20 seeded by the operating system, not reproducible by anyone; each noise value is the scaled sum of four Gaussians, against
+    /// attacks on the gaps between floating-point numbers (Holohan and Braghin, arXiv 2107.10138): for release.
+    Secure,
+}
+
+impl Randomness {
+    pub(crate) fn source(self, lab: &Lab, label: &str, index: u64) -> Source {
+        match self {
+            Self::Seeded => Source::Seeded(lab.rng(label, index)),
+            Self::Secure => Source::Secure(rand::make_rng()),
+        }
+    }
+}
+
+/// A source at work.
+pub(crate) enum Source {
+    Seeded(Rng),
+    Secure(ChaCha20Rng),
+}
+
+impl Source {
+    /// Every one of `n` records with probability `rate`, independently; possibly none. In ascending order.
+    pub(crate) fn poisson(&mut self, n: usize, rate: f64) -> Vec<usize> {
+        let joins = |draw: f64| draw < rate;
+        match self {
+            Self::Seeded(rng) => (0..n).filter(|_| joins(rng.random())).collect(),
+            Self::Secure(rng) => (0..n).filter(|_| joins(rng.random())).collect(),
+        }
+    }
+
+    /// `count` independent normal numbers of mean 0 and the given deviation.
+    pub(crate) fn normals(&mut self, count: usize, deviation: f64) -> Vec<f32> {
+        let normal = |rng: &mut dyn FnMut() -> f64| (deviation * rng()) as f32;
+        match self {
+            Self::Seeded(rng) => {
+                let mut draw = || StandardNormal.sample(rng);
+                (0..count).map(|_| normal(&mut draw)).collect()
+            }
+            Self::Secure(rng) => {
+                let mut draw = || (0..4).map(|_| -> f64 { StandardNormal.sample(rng) }).sum::<f64>() / 2.0;
+                (0..count).map(|_| normal(&mut draw)).collect()
+            }
+        }
+    }
+
+    /// A stream for what is no noise (augmentations).
+    pub(crate) fn other(&mut self) -> Rng {
+        let mut seed = [0; 32];
+        match self {
+            Self::Seeded(rng) => rng.fill_bytes(&mut seed),
+            Self::Secure(rng) => rng.fill_bytes(&mut seed),
+        }
+        Rng::from_seed(seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Device;
+
+    fn lab() -> Lab {
+        Lab::on(Device::Cpu).unwrap().quiet()
+    }
+
+    #[test]
+    fn every_record_joins_at_the_rate_and_the_empty_sample_happens() {
+        for kind in [Randomness::Seeded, Randomness::Secure] {
+            let mut source = kind.source(&lab(), "sample", 0);
+            let sizes: Vec<usize> = (0..4000).map(|_| source.poisson(20, 0.05).len()).collect();
+            // Binomial(20, 0.05): mean 1 with deviation 0.975 / √4000 = 0.0154; P(0) = 0.358 with deviation 0.0076. Five deviations.
+            let mean = sizes.iter().sum::<usize>() as f64 / 4000.0;
+            assert!((mean - 1.0).abs() < 0.077, "{mean}");
+            let empty = sizes.iter().filter(|&&size| size == 0).count() as f64 / 4000.0;
+            assert!((empty - 0.3585).abs() < 0.038, "{empty}");
+        }
+    }
+
+    #[test]
+    fn noise_has_the_deviation_asked_for() {
+        for kind in [Randomness::Seeded, Randomness::Secure] {
+            let values = kind.source(&lab(), "noise", 0).normals(20_000, 3.0);
+            let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 20_000.0;
+            let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / 20_000.0;
+            // Deviations of the mean: 0.021, of the variance: 9 √(2 / 20000) = 0.09. Five of each.
+            assert!(mean.abs() < 0.11 && (variance - 9.0).abs() < 0.45, "{mean} {variance}");
+        }
+    }
+
+    #[test]
+    fn seeded_noise_repeats_and_secure_noise_does_not() {
+        let draw = |kind: Randomness| kind.source(&lab(), "noise", 0).normals(4, 1.0);
+        assert_eq!(draw(Randomness::Seeded), draw(Randomness::Seeded));
+        assert_ne!(draw(Randomness::Secure), draw(Randomness::Secure));
+    }
+}
