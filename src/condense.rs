@@ -29,7 +29,7 @@ pub use trajectory_matching::TrajectoryMatching;
 
 use crate::data::Origin;
 use crate::nn::Arch;
-use crate::privacy::Event;
+use crate::privacy::{Event, guard};
 use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Lab, Result};
 use std::time::Instant;
@@ -55,6 +55,7 @@ pub fn condensers(per_class: usize) -> Vec<Box<dyn Synthesize>> {
 
 /// The real records at `positions` as a condensed set of `method`.
 fn selected(method: &dyn Synthesize, real: &Dataset, positions: &[usize], lab: &Lab, start: Instant) -> Result<Dataset> {
+    guard(lab, &method.name(), real)?;
     let chosen = real.subset(positions)?;
     let started_from = positions.iter().map(|&i| vec![i]).collect();
     let origin = Origin { started_from, ..origin(method, lab, Event::NonPrivate, start.elapsed().as_secs_f64()) };

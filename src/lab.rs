@@ -27,6 +27,8 @@ pub struct Lab {
     watch: Option<usize>,
     #[serde(default)]
     kept_in: Option<PathBuf>,
+    #[serde(default)]
+    ledger: Option<PathBuf>,
 }
 
 impl Lab {
@@ -44,7 +46,7 @@ impl Lab {
     /// [`Error::Device`] when the device's backend is not compiled in.
     pub fn on(device: Device) -> Result<Self> {
         device.check()?;
-        Ok(Self { device, seed: 0, budget_s: None, quiet: false, watch: None, kept_in: None })
+        Ok(Self { device, seed: 0, budget_s: None, quiet: false, watch: None, kept_in: None, ledger: None })
     }
 
     /// The same lab with another seed. All randomness of an experiment follows from it.
@@ -100,6 +102,22 @@ impl Lab {
         Ok(self)
     }
 
+    /// The same lab with a privacy budget ([`Ledger`](crate::privacy::Ledger)): everything that reads private records in it is written down there
+    /// first, and refused when it would exceed the budget or has no ε at all. Simulated runs (shadow models, repeated measurements) are not
+    /// releases and are not counted.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Data`] when there is no ledger at `path`.
+    pub fn with_ledger(mut self, path: impl AsRef<Path>) -> Result<Self> {
+        crate::privacy::Ledger::read(path.as_ref())?;
+        self.ledger = Some(path.as_ref().to_path_buf());
+        Ok(self)
+    }
+
+    pub(crate) fn ledger(&self) -> Option<&Path> {
+        self.ledger.as_deref()
+    }
+
     /// The device.
     #[must_use]
     pub fn device(&self) -> &Device {
@@ -140,7 +158,7 @@ impl Lab {
     #[must_use]
     pub fn child(&self, label: &str, index: u64) -> Self {
         use rand::Rng as _;
-        Self { seed: self.rng(label, index).next_u64(), watch: None, ..self.clone() }
+        Self { seed: self.rng(label, index).next_u64(), watch: None, ledger: None, ..self.clone() }
     }
 
     /// Progress of a piece of work with `total` steps; prints at most one whole line a second.

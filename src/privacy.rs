@@ -3,16 +3,42 @@
 //! A mechanism builds its own event from the noisy releases that really happened; an accountant turns the event into an upper bound
 //! on ε for a δ and a stated neighbouring relation ([`Adjacency`]). Nothing else in this library may be called private.
 
+pub mod calibrate;
+pub mod central_limit;
+#[cfg(test)]
+mod contract;
+pub mod curve;
 pub mod dp_sgd;
 pub mod event;
+mod flat;
+pub mod gaussian;
+#[cfg(test)]
+mod golden;
+pub mod ledger;
 pub(crate) mod mixing;
+pub mod noisy;
+pub mod pld;
 pub mod randomness;
+pub mod rdp;
+pub mod recommended;
+pub mod utility;
 
+pub use calibrate::Calibrate;
+pub use central_limit::CentralLimit;
+pub use curve::EpsilonCurve;
 pub use dp_sgd::DpSgd;
 pub use event::Event;
+pub use gaussian::ExactGaussian;
+pub use ledger::Ledger;
+pub use noisy::Noisy;
+pub use pld::Pld;
 pub use randomness::Randomness;
+pub use rdp::{Conversion, Rdp};
+pub use recommended::{AccountantKind, Recommended};
+pub use utility::PrivacyUtility;
 
 pub(crate) use dp_sgd::Mechanism;
+pub(crate) use ledger::{Reserved, guard};
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -102,6 +128,19 @@ pub trait Accountant: fmt::Debug + Send + Sync {
     fn epsilon(&self, event: &Event, delta: f64) -> Result<Epsilon>;
 }
 
+/// ε of an event at δ = 1e-5 as a short text, for captions.
+pub(crate) fn stated(event: &Event) -> String {
+    let number = |value: f64| crate::display::number::significant(value, 4);
+    match event.epsilon(DELTA) {
+        Ok(epsilon) if epsilon.value == 0.0 || epsilon.value.is_infinite() => format!("ε = {}", number(epsilon.value)),
+        Ok(epsilon) => epsilon.to_string(),
+        Err(error) => format!("ε unknown: {error}"),
+    }
+}
+
+/// Where a display needs a δ and none was asked for: the usual choice for some ten thousand records.
+pub(crate) const DELTA: f64 = 1e-5;
+
 /// The ε of histories that need no accountant: 0 or ∞.
 pub(crate) fn trivial(event: &Event) -> f64 {
     if *event == Event::NoOp { 0.0 } else { f64::INFINITY }
@@ -113,4 +152,25 @@ pub(crate) fn check_delta(delta: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::config(format!("delta is {delta}"), "expected a number above 0 and below 1, usually well below 1 / records"))
+}
+
+impl Event {
+    /// ε for add-or-remove-one by the recommended accountant: the exact one where the event has no sampled release, else by privacy
+    /// loss distributions, else by Rényi divergences. The value names which.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when δ is outside (0, 1), or for an event that none of them can count.
+    ///
+    /// # Example
+    /// ```
+    /// use freelunch::privacy::Event;
+    /// let training = Event::gaussian(1.0)?.poisson(0.05)?.repeat(400);
+    /// assert_eq!(training.epsilon(1e-3)?.to_string(), "ε ≤ 4.664 (δ = 1e-3, add-or-remove-one, PLD)");
+    /// assert_eq!(Event::NoOp.epsilon(1e-3)?.value, 0.0);
+    /// assert_eq!(Event::NonPrivate.epsilon(1e-3)?.value, f64::INFINITY);
+    /// # Ok::<(), freelunch::Error>(())
+    /// ```
+    pub fn epsilon(&self, delta: f64) -> Result<Epsilon> {
+        Recommended::new().epsilon(self, delta)
+    }
 }

@@ -103,7 +103,7 @@ impl Report {
         self.rows.push(Row {
             method: manifest.name.clone(),
             accuracy,
-            epsilon: crate::privacy::trivial(&manifest.event),
+            epsilon: manifest.event.epsilon(crate::privacy::DELTA)?.value,
             attack: attack.name(),
             auc: roc.auc(),
             tpr_at_1_percent: roc.tpr_at(0.01),
@@ -193,7 +193,8 @@ impl Report {
         }
         let counted = distinct(self.rows.iter().map(|row| row.counted.clone()));
         let warnings = |at: fn(&Row) -> &TprAt| distinct(self.rows.iter().filter_map(|row| at(row).warning.clone()));
-        let mut caption = format!("On {counted}. Guessing: AUC 0.5, TPR = FPR. Intervals: 95 %. ε = ∞: nothing is proven.");
+        let mut caption =
+            format!("On {counted}. Guessing: AUC 0.5, TPR = FPR. Intervals: 95 %. ε: add-or-remove-one, δ = 1e-5; ∞: nothing is proven.");
         for (bound, text) in [("1 %", warnings(|row| &row.tpr_at_1_percent)), ("0.1 %", warnings(|row| &row.tpr_at_01_percent))] {
             if !text.is_empty() {
                 caption.push_str(&format!(" At {bound}: {text}."));

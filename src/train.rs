@@ -20,7 +20,7 @@ use crate::augment::Augment;
 use crate::device::guarded;
 use crate::lab::Rng;
 use crate::nn::{Arch, Loss, Net, Optimizer, to_host, to_tensor};
-use crate::privacy::DpSgd;
+use crate::privacy::{DpSgd, Reserved};
 use crate::{Dataset, Device, Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng as _;
@@ -198,6 +198,7 @@ impl Train {
         let data = if self.privacy.is_some() { &data.publicly_normalized()? } else { data };
         let test = test.map(|test| test.clone().with_normalization(data.normalization().clone()));
         let planned = self.event(data)?;
+        let reserved = Reserved::new(lab, &self.arch.name(), data, &planned)?;
         let layers = self.arch.layers(data.shape(), data.classes())?;
         guarded(lab.device(), || {
             let device = lab.open()?;
@@ -225,6 +226,7 @@ impl Train {
                     data.event_after(self.private_epochs(privacy, &mut net, data, lab, |epoch, net| record(epoch, None, net))?)
                 }
             };
+            reserved.settle(&event)?;
             Model::new(self.clone(), data, event, &net, history, lab)
         })
     }

@@ -10,7 +10,7 @@
 
 use super::Signals;
 use super::signals::{Manifest, Run};
-use crate::privacy::Event;
+use crate::privacy::{DELTA, Event};
 use crate::synthesize::Synthesize;
 use crate::train::{Model, Train};
 use crate::{Dataset, Device, Error, Lab, Result};
@@ -187,7 +187,7 @@ impl Game {
         for played in played? {
             logits.extend(played.logits);
             runs.push(played.run);
-            event = event.and(played.event);
+            event = worse(event, played.event)?;
         }
         let manifest = Manifest {
             library: env!("CARGO_PKG_VERSION").into(),
@@ -230,6 +230,14 @@ impl Game {
         }
         Ok(variants)
     }
+}
+
+/// Of the events of two runs the one that costs more: a pipeline is judged by one run, as only one is released.
+fn worse(a: Event, b: Event) -> Result<Event> {
+    if a == b || b == Event::NoOp {
+        return Ok(a);
+    }
+    Ok(if a.epsilon(DELTA)?.value >= b.epsilon(DELTA)?.value { a } else { b })
 }
 
 /// What one shadow run leaves.

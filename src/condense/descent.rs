@@ -7,7 +7,7 @@ use super::checkpoint::Checkpoint;
 use crate::data::Origin;
 use crate::data::Snapshot;
 use crate::display::strip;
-use crate::privacy::Event;
+use crate::privacy::{Event, Reserved};
 use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
 use std::collections::BTreeMap;
@@ -54,6 +54,9 @@ impl Descent<'_> {
             Some(checkpoint) => checkpoint.load()?,
             None => None,
         };
+        let planned = self.real.event_after(self.step_event.clone().repeat(self.steps as u64));
+        // A run that goes on was written down when it began.
+        let reserved = if found.is_some() { None } else { Some(Reserved::new(self.lab, &self.method.name(), self.real, &planned)?) };
         let (mut state, mut trace, first, before) = match found {
             Some(found) => (found.state, found.trace, found.next, found.seconds),
             None => (start()?, vec![], 0, 0.0),
@@ -91,7 +94,9 @@ impl Descent<'_> {
                 break; // the trace says how far it came
             }
         }
-        self.finish(state, made, trace, film, seconds())
+        let set = self.finish(state, made, trace, film, seconds())?;
+        reserved.map_or(Ok(()), |reserved| reserved.settle(set.event()))?;
+        Ok(set)
     }
 
     /// The synthetic set as it is now, in natural units.

@@ -30,7 +30,7 @@
 use crate::data::Origin;
 use crate::kernel::{CHUNK, Panels, Records, axpy, dot};
 use crate::lab::Rng;
-use crate::privacy::Event;
+use crate::privacy::{Event, guard};
 use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
 use rand::RngExt as _;
@@ -77,6 +77,7 @@ impl Synthesize for KMeans {
             return Err(Error::config("iterations is 0", "expected at least 1"));
         }
         real.require_per_class(self.per_class)?;
+        guard(lab, "k-means", real)?;
         let (values, width) = (real.normalized(), real.features());
         let classes: Vec<(Vec<usize>, Clusters)> = (0..real.classes())
             .into_par_iter()

@@ -38,7 +38,7 @@ use super::DistributionMatching;
 use super::init::{Init, Start};
 use crate::data::Origin;
 use crate::nn::{Arch, Layer, Linear};
-use crate::privacy::Event;
+use crate::privacy::{Event, guard};
 use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,7 @@ impl Synthesize for LinearMatching {
 
     fn synthesize(&self, real: &Dataset, lab: &Lab) -> Result<Dataset> {
         let begin = Instant::now();
+        guard(lab, &self.name(), real)?;
         let Start { x, labels, started_from } = self.init.start(real, self.per_class, lab)?;
         // Normalising is the same for all values of a channel, so the formula holds in natural units, too, and rounds less there.
         let start = real.normalization().undo(&x, real.shape());

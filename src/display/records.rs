@@ -1,6 +1,6 @@
 //! How data sets, their splits and the lab show themselves.
 
-use super::number::{count, significant};
+use super::number::count;
 use super::{Figure, ImageGrid, Show, Table, show_inline};
 use crate::data::{Membership, Split};
 use crate::{Dataset, Lab, Result};
@@ -71,7 +71,7 @@ fn summary(data: &Dataset) -> String {
     let how = if origin.config.is_null() {
         format!("real records ({})", origin.method)
     } else {
-        format!("made by {}, seed {}, proven ε = {}", origin.method, origin.seed, significant(crate::privacy::trivial(data.event()), 4))
+        format!("made by {}, seed {}, proven {}", origin.method, origin.seed, crate::privacy::stated(data.event()))
     };
     format!("n = {}, {} classes of {each}, {kind}; {how}", count(data.len()), data.classes())
 }

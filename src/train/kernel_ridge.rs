@@ -26,7 +26,7 @@
 use super::{Evaluation, evaluation};
 use crate::data::Normalization;
 use crate::kernel::{Cholesky, Columns, Records, TangentKernel, add_ridge, dot};
-use crate::privacy::Event;
+use crate::privacy::{Event, guard};
 use crate::stats::Rate;
 use crate::{Dataset, Error, Lab, Result};
 use rayon::prelude::*;
@@ -116,6 +116,7 @@ impl KernelRidge {
             let what = format!("{n} records in {}", data.name());
             return Err(Error::config(what, format!("expected at most {}: fit to a part of them", Self::MOST_RECORDS)));
         }
+        guard(lab, "kernel ridge regression", data)?;
         let mut progress = lab.progress("kernel ridge", 3);
         let support = normalised(data);
         let mut matrix = Columns::new(self.kernel(), &support).own_values(&support);

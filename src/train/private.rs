@@ -4,7 +4,7 @@ use super::{Rows, Train};
 use crate::lab::Rng;
 use crate::nn::{Net, PerSample, SampleGradients, to_tensor};
 use crate::privacy::mixing::refuse_mixing;
-use crate::privacy::{DpSgd, Event, Mechanism};
+use crate::privacy::{DpSgd, Event, Mechanism, Noisy};
 use crate::{Dataset, Error, Lab, Result};
 use rand::Rng as _;
 
@@ -88,6 +88,18 @@ impl Train {
             }
         }
         mechanism.event()
+    }
+}
+
+impl Noisy for Train {
+    /// Without privacy so far, [`DpSgd`] with clipping norm 1.
+    fn with_noise(mut self, noise: f64) -> Self {
+        let privacy = self.privacy.take().unwrap_or_else(|| DpSgd::new(noise));
+        self.with_privacy(DpSgd { noise, ..privacy })
+    }
+
+    fn planned(&self, real: &Dataset) -> Result<Event> {
+        self.event(real)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The workloads of `peers/WORKLOADS.md` that the library has, each timed as its Python script beside this folder times it:
 //! `cargo bench --profile dev --bench peers [-- WORKLOAD] [--case NAME] [--repeats N] [--json]`.
 
+mod accounting;
 mod common;
 mod dm_step;
 mod dpsgd_epoch;
@@ -12,6 +13,9 @@ use freelunch::prelude::*;
 
 fn main() -> Result<()> {
     let options = Options::read();
+    if options.names("accounting") {
+        accounting::run(&options)?;
+    }
     if options.names("dm_step") {
         dm_step::run(&options)?;
     }
