@@ -4,3 +4,49 @@
 //! the releases that were really made; accountants ([`crate::privacy`]) turn it into an ε. Records are normalised with public constants; the number of
 //! records and the class sizes count as public. Methods that work class by class sample each class by itself: a record is in one class, so
 //! the classes' events compose in parallel.
+
+mod class_sums;
+pub mod mean_embedding;
+pub mod noisy_group_means;
+pub mod private_distribution_matching;
+
+pub use mean_embedding::{MeanEmbedding, MeanEmbeddingGenerator};
+pub use noisy_group_means::NoisyGroupMeans;
+pub use private_distribution_matching::PrivateDistributionMatching;
+
+use crate::privacy::{Event, Noisy};
+use crate::synthesize::Synthesize;
+use crate::{Dataset, Result};
+
+/// Every generator and private condenser with `per_class` records of each class and noise multiplier `noise`, on presets small enough for a processor.
+///
+/// # Example
+/// ```
+/// assert!(freelunch::generate::generators(1, 1.0).iter().any(|method| method.name() == "NDPDC"));
+/// ```
+#[must_use]
+pub fn generators(per_class: usize, noise: f64) -> Vec<Box<dyn Synthesize>> {
+    vec![
+        Box::new(PrivateDistributionMatching::small(per_class, noise)),
+        Box::new(MeanEmbedding::small(per_class, noise)),
+        Box::new(NoisyGroupMeans::new(per_class, noise)),
+    ]
+}
+
+/// A method whose config has a field `noise`.
+macro_rules! noisy {
+    ($($method:ident),*) => {$(
+        impl Noisy for $method {
+            fn with_noise(mut self, noise: f64) -> Self {
+                self.noise = noise;
+                self
+            }
+
+            fn planned(&self, real: &Dataset) -> Result<Event> {
+                self.event(real)
+            }
+        }
+    )*};
+}
+
+noisy!(PrivateDistributionMatching, MeanEmbedding, NoisyGroupMeans);
