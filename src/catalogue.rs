@@ -7,6 +7,10 @@ use crate::condense::{
 };
 use crate::data::Whitening;
 use crate::display::{Figure, Show, Table, show_inline};
+use crate::generate::{
+    MeanEmbedding, NoisyGroupMeans, PrivateAutoencoder, PrivateDistributionMatching, PrivateGradientMatching, PrivateVae,
+};
+use crate::privacy::{CentralLimit, DpSgd, ExactGaussian, Pld, Rdp};
 use crate::{Device, condense::Init};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +18,7 @@ use serde_json::{Value, json};
 /// One member of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `condenser`, `initialisation`, `augmentation`, `leakage`, `attack`, `dataset` or `device`.
+    /// `condenser`, `generator`, `mechanism`, `accountant`, `initialisation`, `augmentation`, `leakage`, `attack`, `dataset` or `device`.
     pub kind: String,
     /// The name in the code.
     pub name: String,
@@ -45,6 +49,7 @@ pub struct Catalogue {
 #[must_use]
 pub fn catalogue() -> Catalogue {
     let condenser = |name: &str, aliases: &[&str], reference: &str, defaults: Value| entry("condenser", name, aliases, reference, defaults);
+    let generator = |name: &str, aliases: &[&str], reference: &str, defaults: Value| entry("generator", name, aliases, reference, defaults);
     let init = |name: &str, aliases: &[&str], reference: &str, defaults: Value| entry("initialisation", name, aliases, reference, defaults);
     let mut entries = vec![
         condenser("GradientMatching::new", &["DC"], "arXiv 2006.05929", json!(GradientMatching::new(10))),
@@ -56,6 +61,17 @@ pub fn catalogue() -> Catalogue {
         condenser("KMeans", &["k-means centres"], "baseline; seeding of Arthur and Vassilvitskii, SODA 2007", json!(KMeans::new(10))),
         condenser("Herding", &[], "Welling, ICML 2009; arXiv 1611.07725", json!(Herding::new(10))),
         condenser("RandomSubset", &["random real"], "baseline", json!(RandomSubset::new(10))),
+        generator("PrivateAutoencoder", &["DP-AuGM"], "arXiv 1812.02274", json!(PrivateAutoencoder::new(64, 1.0))),
+        generator("PrivateVae", &["DP-VaeGM"], "arXiv 1812.02274", json!(PrivateVae::new(10, 1.0))),
+        generator(
+            "PrivateDistributionMatching",
+            &["NDPDC"],
+            "as the code at SecMLSys/NDPDC",
+            json!(PrivateDistributionMatching::new(10, 1.0)),
+        ),
+        generator("PrivateGradientMatching", &["PSG"], "arXiv 2211.04446", json!(PrivateGradientMatching::new(10, 1.0))),
+        generator("MeanEmbedding", &["DP-MERF"], "arXiv 2002.11603", json!(MeanEmbedding::new(10, 1.0))),
+        generator("NoisyGroupMeans", &["LDPDC"], "as the code at SecMLSys/NDPDC, clipped", json!(NoisyGroupMeans::new(10, 1.0))),
         init("Init::Noise", &["noise"], "arXiv 2006.05929", json!(Init::Noise)),
         init("Init::Real", &["real"], "arXiv 2110.04181", json!(Init::Real)),
         init("Init::ClassMean", &["class mean"], "baseline", json!(Init::ClassMean)),
@@ -69,6 +85,11 @@ pub fn catalogue() -> Catalogue {
         entry("leakage", "Metric::Ssim", &["SSIM"], "Wang et al. 2004", json!("11x11 Gaussian window, sigma 1.5")),
         entry("leakage", "Metric::Features", &["feature distance"], "a trained network's embedding", json!("Euclidean")),
         entry("leakage", "Metric::Lpips", &["LPIPS"], "arXiv 1801.03924; weights are yours", json!("AlexNet, version 0.1")),
+        entry("mechanism", "DpSgd", &["DP-SGD"], "arXiv 1607.00133", json!(DpSgd::new(1.0))),
+        entry("accountant", "Rdp", &["moments accountant"], "arXiv 1908.10530, 2004.00010", json!({ "orders": Rdp::new().orders.len() })),
+        entry("accountant", "Pld", &["privacy loss distribution"], "arXiv 1906.03049, 2207.04380", json!(Pld::new())),
+        entry("accountant", "ExactGaussian", &["analytic Gaussian", "GDP"], "arXiv 1805.06530", json!(ExactGaussian::new())),
+        entry("accountant", "CentralLimit", &["GDP-CLT"], "arXiv 1911.11607; an approximation, no bound", json!(CentralLimit::new())),
         entry("attack", "LossThreshold", &["Yeom"], "arXiv 1709.01604", json!(LossThreshold::default())),
         entry("attack", "LikelihoodRatio", &["LiRA"], "arXiv 2112.03570", json!(LikelihoodRatio::default())),
     ];

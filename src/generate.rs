@@ -6,15 +6,25 @@
 //! the classes' events compose in parallel.
 
 mod class_sums;
+mod coder;
+mod kept;
 pub mod mean_embedding;
 pub mod noisy_group_means;
+mod pair;
+pub mod private_autoencoder;
 pub mod private_distribution_matching;
+pub mod private_gradient_matching;
+pub mod private_vae;
 
+pub use coder::Coder;
 pub use mean_embedding::{MeanEmbedding, MeanEmbeddingGenerator};
 pub use noisy_group_means::NoisyGroupMeans;
+pub use private_autoencoder::{Autoencoder, Control, Encoder, EncoderControls, EncoderReport, EncoderRow, PrivateAutoencoder};
 pub use private_distribution_matching::PrivateDistributionMatching;
+pub use private_gradient_matching::PrivateGradientMatching;
+pub use private_vae::{PrivateVae, VaeGenerator};
 
-use crate::privacy::{Event, Noisy};
+use crate::privacy::{DpSgd, Event, Noisy};
 use crate::synthesize::Synthesize;
 use crate::{Dataset, Result};
 
@@ -28,7 +38,9 @@ use crate::{Dataset, Result};
 pub fn generators(per_class: usize, noise: f64) -> Vec<Box<dyn Synthesize>> {
     vec![
         Box::new(PrivateDistributionMatching::small(per_class, noise)),
+        Box::new(PrivateGradientMatching::small(per_class, noise)),
         Box::new(MeanEmbedding::small(per_class, noise)),
+        Box::new(PrivateVae::new(per_class, noise)),
         Box::new(NoisyGroupMeans::new(per_class, noise)),
     ]
 }
@@ -49,4 +61,22 @@ macro_rules! noisy {
     )*};
 }
 
-noisy!(PrivateDistributionMatching, MeanEmbedding, NoisyGroupMeans);
+noisy!(PrivateDistributionMatching, PrivateGradientMatching, MeanEmbedding, NoisyGroupMeans);
+
+/// A method whose noise is that of its DP-SGD; without privacy so far, one with clipping norm 1.
+macro_rules! noisy_training {
+    ($($method:ident),*) => {$(
+        impl Noisy for $method {
+            fn with_noise(mut self, noise: f64) -> Self {
+                self.privacy = Some(DpSgd { noise, ..self.privacy.unwrap_or_else(|| DpSgd::new(noise)) });
+                self
+            }
+
+            fn planned(&self, real: &Dataset) -> Result<Event> {
+                self.event(real)
+            }
+        }
+    )*};
+}
+
+noisy_training!(PrivateAutoencoder, PrivateVae);

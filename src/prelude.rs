@@ -9,9 +9,16 @@ pub use crate::condense::{
 };
 pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
+pub use crate::generate::{
+    Coder, Encoder, EncoderControls, EncoderReport, MeanEmbedding, MeanEmbeddingGenerator, NoisyGroupMeans, PrivateAutoencoder,
+    PrivateDistributionMatching, PrivateGradientMatching, PrivateVae, VaeGenerator,
+};
 pub use crate::leakage::{Leakage, LeakageReport, LeakageSummary, Lpips, Metric};
 pub use crate::nn::{Arch, Layer, Loss, Optimizer};
-pub use crate::privacy::Event;
+pub use crate::privacy::{
+    Accountant, AccountantKind, Adjacency, Calibrate, CentralLimit, DpSgd, Epsilon, EpsilonCurve, Event, ExactGaussian, Ledger, Noisy, Pld,
+    PrivacyUtility, Randomness, Rdp, Recommended,
+};
 pub use crate::quality::{Quality, QualityReport};
 pub use crate::report::Report;
 pub use crate::roc::Roc;

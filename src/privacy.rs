@@ -16,7 +16,10 @@ pub mod gaussian;
 mod golden;
 pub mod ledger;
 pub(crate) mod mixing;
+pub mod museum;
 pub mod noisy;
+#[cfg(test)]
+mod pitfalls;
 pub mod pld;
 pub mod randomness;
 pub mod rdp;

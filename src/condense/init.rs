@@ -93,10 +93,10 @@ pub enum Init {
 
 /// First synthetic records in the normalised space, class by class, and the real records they are made of.
 #[derive(Debug)]
-pub(super) struct Start {
-    pub(super) x: Vec<f32>,
-    pub(super) labels: Vec<u32>,
-    pub(super) started_from: Vec<Vec<usize>>,
+pub(crate) struct Start {
+    pub(crate) x: Vec<f32>,
+    pub(crate) labels: Vec<u32>,
+    pub(crate) started_from: Vec<Vec<usize>>,
 }
 
 impl Init {
@@ -157,7 +157,7 @@ impl Init {
         }
     }
 
-    pub(super) fn start(&self, real: &Dataset, per_class: usize, lab: &Lab) -> Result<Start> {
+    pub(crate) fn start(&self, real: &Dataset, per_class: usize, lab: &Lab) -> Result<Start> {
         real.require_per_class(per_class)?;
         self.check(real)?;
         let labels = (0..real.classes() as u32).flat_map(|class| std::iter::repeat_n(class, per_class)).collect();

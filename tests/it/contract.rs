@@ -1,6 +1,7 @@
 //! What every condenser owes its users, checked for all of them.
 
 use freelunch::condense::{self, DistributionMatching};
+use freelunch::generate;
 use freelunch::prelude::*;
 
 fn lab(seed: u64) -> Lab {
@@ -125,4 +126,56 @@ fn tables_condense_too() {
     }
     let message = DistributionMatching::new(1).synthesize(&table, &lab(1)).unwrap_err().to_string();
     assert!(message.contains("Arch::mlp()"), "{message}");
+}
+
+/// Every private method, as small as it works.
+fn generators(noise: f64) -> Vec<Box<dyn Synthesize>> {
+    vec![
+        Box::new(generate::PrivateDistributionMatching::new(2, noise).with_arch(Arch::mlp()).with_batch(10).with_steps(3)),
+        Box::new(generate::PrivateGradientMatching::small(2, noise).with_arch(Arch::mlp()).with_steps(1).with_batch(30)),
+        Box::new(generate::MeanEmbedding::new(2, noise).with_features(50).with_hidden(10).with_steps(3)),
+        Box::new(generate::PrivateVae::new(2, noise).with_batch(10).with_epochs(1)),
+        Box::new(generate::NoisyGroupMeans::new(2, noise).with_batch(10)),
+    ]
+}
+
+#[test]
+fn every_private_method_carries_the_event_it_planned_and_makes_a_balanced_set() {
+    let real = Dataset::toy();
+    assert_eq!(generators(1.0).len(), generate::generators(1, 1.0).len(), "a method is missing here");
+    for method in generators(1.5) {
+        let made = method.synthesize(&real, &lab(1)).unwrap();
+        assert_eq!(*made.event(), method.event(&real).unwrap(), "{}", method.name());
+        let epsilon = made.event().epsilon(1e-3).unwrap();
+        assert!(epsilon.value > 0.0 && epsilon.value.is_finite(), "{}: {epsilon}", method.name());
+        assert_eq!(made.per_class(), vec![2; real.classes()], "{}", method.name());
+        assert_eq!((made.shape(), made.origin().seed), (real.shape(), 1), "{}", method.name());
+        assert_eq!(made.origin().config, method.config(), "{}", method.name());
+        assert!(made.origin().started_from.iter().all(Vec::is_empty), "{}: a private set starts from no record", method.name());
+        let json = serde_json::to_string(&made).unwrap();
+        assert_eq!(serde_json::from_str::<Dataset>(&json).unwrap().digest(), made.digest(), "{}", method.name());
+        let again = method.synthesize(&real, &lab(1)).unwrap();
+        assert_eq!(again.digest(), made.digest(), "{}: the same seed, the same bytes", method.name());
+        assert_ne!(method.synthesize(&real, &lab(2)).unwrap().digest(), made.digest(), "{}", method.name());
+    }
+}
+
+#[test]
+fn a_private_method_protects_records_as_they_were_read_only() {
+    let condensed = condense::RandomSubset::new(25).synthesize(&Dataset::toy(), &lab(1)).unwrap();
+    let public = Dataset::toy().declared_public();
+    for method in generators(1.0) {
+        assert_eq!(method.event(&condensed).unwrap(), Event::NonPrivate, "{}", method.name());
+        assert_eq!(method.event(&public).unwrap(), Event::NoOp, "{}", method.name());
+    }
+}
+
+#[test]
+fn noise_that_is_none_is_refused_by_every_private_method() {
+    for noise in [0.0, -1.0, f64::NAN] {
+        for method in generators(noise) {
+            let message = method.synthesize(&Dataset::toy(), &lab(1)).unwrap_err().to_string();
+            assert!(message.contains(&format!("noise is {noise}")), "{}: {message}", method.name());
+        }
+    }
 }
