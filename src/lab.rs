@@ -102,9 +102,9 @@ impl Lab {
         Ok(self)
     }
 
-    /// The same lab with a privacy budget ([`Ledger`](crate::privacy::Ledger)): everything that reads private records in it is written down there
-    /// first, and refused when it would exceed the budget or has no ε at all. Simulated runs (shadow models, repeated measurements) are not
-    /// releases and are not counted.
+    /// The same lab with a privacy budget ([`Ledger`](crate::privacy::Ledger)): every training, condenser and generator that reads private records in it
+    /// is written down there first, and refused when it would exceed the budget or has no ε at all. Studies that repeat runs (games with shadow
+    /// models, `Quality`, `PrivacyUtility`) are no releases and not counted; neither is looking at records.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Data`] when there is no ledger at `path`.
@@ -158,7 +158,12 @@ impl Lab {
     #[must_use]
     pub fn child(&self, label: &str, index: u64) -> Self {
         use rand::Rng as _;
-        Self { seed: self.rng(label, index).next_u64(), watch: None, ledger: None, ..self.clone() }
+        Self { seed: self.rng(label, index).next_u64(), watch: None, ..self.clone() }
+    }
+
+    /// The same for a simulation, whose runs are no releases: no ledger guards it.
+    pub(crate) fn simulation(&self, label: &str, index: u64) -> Self {
+        Self { ledger: None, ..self.child(label, index) }
     }
 
     /// Progress of a piece of work with `total` steps; prints at most one whole line a second.

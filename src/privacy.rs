@@ -144,6 +144,14 @@ pub(crate) fn stated(event: &Event) -> String {
 /// Where a display needs a δ and none was asked for: the usual choice for some ten thousand records.
 pub(crate) const DELTA: f64 = 1e-5;
 
+/// Of the events of two runs the one that costs more.
+pub(crate) fn worse(a: Event, b: Event) -> Result<Event> {
+    if a == b || b == Event::NoOp {
+        return Ok(a);
+    }
+    Ok(if a.epsilon(DELTA)?.value >= b.epsilon(DELTA)?.value { a } else { b })
+}
+
 /// The ε of histories that need no accountant: 0 or ∞.
 pub(crate) fn trivial(event: &Event) -> f64 {
     if *event == Event::NoOp { 0.0 } else { f64::INFINITY }

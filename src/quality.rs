@@ -163,7 +163,7 @@ impl Quality {
     }
 
     fn condense(&self, method: &dyn Synthesize, train: &Dataset, lab: &Lab) -> Result<Vec<Dataset>> {
-        let seeded = |i: usize| lab.child("condensation", i as u64);
+        let seeded = |i: usize| lab.simulation("condensation", i as u64);
         (0..self.condensations).map(|i| method.synthesize(train, &seeded(i))).collect()
     }
 
@@ -176,7 +176,7 @@ impl Quality {
             for (i, set) in sets.iter().enumerate() {
                 let mut accuracies = vec![];
                 for network in 0..self.networks {
-                    let lab = lab.child("condensation", i as u64).child("network", network as u64).quiet();
+                    let lab = lab.simulation("condensation", i as u64).child("network", network as u64).quiet();
                     accuracies.push(recipe.fit(set, &lab)?.accuracy(&split.test)?.value());
                 }
                 all.push(accuracies);
@@ -204,7 +204,7 @@ impl Quality {
         let start = Instant::now();
         let mut accuracies = vec![];
         for network in 0..2 {
-            let model = whole.fit(&split.train, &lab.child("whole", network))?;
+            let model = whole.fit(&split.train, &lab.simulation("whole", network))?;
             accuracies.push(model.accuracy(&split.test)?.value());
         }
         Ok(QualityRow {

@@ -43,7 +43,8 @@ pub trait Synthesize: Debug + Send + Sync {
 pub(crate) fn origin(method: &dyn Synthesize, lab: &Lab, event: Event, seconds: f64) -> Origin {
     Origin {
         method: method.name(),
-        config: method.config(),
+        // Null says that records are as they were read.
+        config: if method.config().is_null() { serde_json::json!({}) } else { method.config() },
         seed: lab.seed_value(),
         event,
         trace: vec![],

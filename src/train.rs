@@ -198,8 +198,8 @@ impl Train {
         let data = if self.privacy.is_some() { &data.publicly_normalized()? } else { data };
         let test = test.map(|test| test.clone().with_normalization(data.normalization().clone()));
         let planned = self.event(data)?;
-        let reserved = Reserved::new(lab, &self.arch.name(), data, &planned)?;
         let layers = self.arch.layers(data.shape(), data.classes())?;
+        let reserved = Reserved::new(lab, &self.arch.name(), data, &planned)?;
         guarded(lab.device(), || {
             let device = lab.open()?;
             let mut net = Net::new(layers, &mut lab.rng("weights", 0), &device);

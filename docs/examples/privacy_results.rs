@@ -75,7 +75,8 @@ fn utility(name: &str, split: &Split, augment: &Augment, lab: &Lab) -> Result<()
     let mut table = table.with_recipe(large).with_networks(1);
     table.synthesis(&MeanEmbedding::small(500, 1.0), lab)?;
     println!("{}\n", table.to_markdown());
-    table.synthesis(&PrivateVae::new(500, 1.0), lab)?;
+    let vae = PrivateVae::new(500, 1.0).with_latent(6).with_network(Coder::Dense { hidden: vec![128] });
+    table.synthesis(&vae.with_batch(1000).with_optimizer(Optimizer::adam(0.01)), lab)?;
     println!("{}\n", table.to_markdown());
     encoder(&mut table, split, lab)?;
     table.save(Path::new(RESULTS).join(format!("private_utility_{name}")))?;
@@ -92,6 +93,7 @@ fn encoder(table: &mut PrivacyUtility, split: &Split, lab: &Lab) -> Result<()> {
     for epsilon in [1.0, 10.0] {
         let start = Instant::now();
         let coder = PrivateAutoencoder::new(64, 1.0).with_network(Coder::Dense { hidden: vec![256] });
+        let coder = coder.with_batch(1024).with_epochs(10).with_optimizer(Optimizer::adam(0.005));
         let encoder = coder.to_epsilon(epsilon, DELTA, &private)?.fit(&private, lab)?;
         let codes = encoder.encode(&public)?;
         let model = Train::new(Arch::mlp()).with_epochs(30).fit(&codes, lab)?;

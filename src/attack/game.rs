@@ -10,7 +10,8 @@
 
 use super::Signals;
 use super::signals::{Manifest, Run};
-use crate::privacy::{DELTA, Event};
+use crate::display::number::significant;
+use crate::privacy::{Event, worse};
 use crate::synthesize::Synthesize;
 use crate::train::{Model, Train};
 use crate::{Dataset, Device, Error, Lab, Result};
@@ -49,10 +50,14 @@ impl Pipeline {
         Self { synthesize: Some(Arc::new(method)), train }
     }
 
-    /// What the model learns from.
+    /// What the model learns from, and its noise if it learns privately.
     #[must_use]
     pub fn name(&self) -> String {
-        self.synthesize.as_ref().map_or_else(|| "real records".into(), |method| method.name())
+        let name = self.synthesize.as_ref().map_or_else(|| "real records".into(), |method| method.name());
+        match &self.train.privacy {
+            Some(privacy) => format!("{name}, DP-SGD σ = {}", significant(privacy.noise, 3)),
+            None => name,
+        }
     }
 
     /// All parameters.
@@ -162,7 +167,7 @@ impl Game {
         let play_one = |m: usize| -> Result<Played> {
             let started = Instant::now();
             let members: Vec<usize> = (0..pool.len()).filter(|&i| member[m * pool.len() + i]).collect();
-            let run_lab = lab.child("shadow", m as u64).quiet();
+            let run_lab = lab.simulation("shadow", m as u64).quiet();
             let model = pipeline.run(&pool.subset(&members)?, &run_lab)?;
             let logits = interleave(&variants.iter().map(|v| model.logits(v)).collect::<Result<Vec<_>>>()?, pool.classes());
             let accuracy = self.test.as_ref().map(|test| model.accuracy(test)).transpose()?;
@@ -187,6 +192,7 @@ impl Game {
         for played in played? {
             logits.extend(played.logits);
             runs.push(played.run);
+            // A pipeline is judged by one run, as only one is released.
             event = worse(event, played.event)?;
         }
         let manifest = Manifest {
@@ -230,14 +236,6 @@ impl Game {
         }
         Ok(variants)
     }
-}
-
-/// Of the events of two runs the one that costs more: a pipeline is judged by one run, as only one is released.
-fn worse(a: Event, b: Event) -> Result<Event> {
-    if a == b || b == Event::NoOp {
-        return Ok(a);
-    }
-    Ok(if a.epsilon(DELTA)?.value >= b.epsilon(DELTA)?.value { a } else { b })
 }
 
 /// What one shadow run leaves.

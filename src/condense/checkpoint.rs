@@ -46,7 +46,9 @@ impl Checkpoint {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e, "choose a folder that can be written"))?;
         let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
-        for part in [&method.name(), &method.config().to_string(), &lab.seed_value().to_string(), &real.digest(), version] {
+        // The state is kept in the normalised space.
+        let space = serde_json::json!(real.normalization()).to_string();
+        for part in [&method.name(), &method.config().to_string(), &lab.seed_value().to_string(), &real.digest(), &space, version] {
             hash.update(part.as_bytes());
             hash.update([0]);
         }

@@ -1,7 +1,8 @@
 //! The loop that all iterative condensers share: progress, trace, live pictures, time budget, checkpoint and resume.
 //!
 //! A method brings its first [`State`] and a function that makes one step; everything random in a step must come from
-//! `lab.rng(label, step)`, so that a run that was stopped and resumed ends with the same bytes as one that was not.
+//! `lab.rng(label, step)`, so that a run that was stopped and resumed ends with the same bytes as one that was not. (Noise from the system's entropy
+//! cannot be drawn again: a secure run is not kept.)
 
 use super::checkpoint::Checkpoint;
 use crate::data::Origin;
@@ -49,18 +50,21 @@ impl Descent<'_> {
     ) -> Result<Dataset> {
         let begin = Instant::now();
         let deadline = self.lab.deadline();
-        let checkpoint = Checkpoint::of(self.method, self.real, self.lab)?;
+        // A step that was lost would be released twice, with other noise.
+        let secure = self.method.config().to_string().contains("\"Secure\"");
+        let checkpoint = if secure { None } else { Checkpoint::of(self.method, self.real, self.lab)? };
         let found = match &checkpoint {
             Some(checkpoint) => checkpoint.load()?,
             None => None,
         };
-        let planned = self.real.event_after(self.step_event.clone().repeat(self.steps as u64));
-        // A run that goes on was written down when it began.
-        let reserved = if found.is_some() { None } else { Some(Reserved::new(self.lab, &self.method.name(), self.real, &planned)?) };
         let (mut state, mut trace, first, before) = match found {
             Some(found) => (found.state, found.trace, found.next, found.seconds),
             None => (start()?, vec![], 0, 0.0),
         };
+        let event_of = |steps: usize| self.real.event_after(self.step_event.clone().repeat(steps as u64));
+        // A run that goes on is charged for the steps that are left; those of a run that was killed may be charged twice, never too little.
+        let left = self.steps.saturating_sub(first);
+        let reserved = if left > 0 { Some(Reserved::new(self.lab, &self.method.name(), self.real, &event_of(left))?) } else { None };
         let mut progress = self.lab.progress(&self.method.name(), self.steps);
         let mut film = vec![];
         let mut saved = Instant::now();
@@ -95,7 +99,7 @@ impl Descent<'_> {
             }
         }
         let set = self.finish(state, made, trace, film, seconds())?;
-        reserved.map_or(Ok(()), |reserved| reserved.settle(set.event()))?;
+        reserved.map_or(Ok(()), |reserved| reserved.settle(&event_of(made - first)))?;
         Ok(set)
     }
 

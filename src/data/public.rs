@@ -1,6 +1,6 @@
 //! What is public about a data set: constants chosen without looking at its records, or the whole of it.
 
-use super::{Dataset, Normalization};
+use super::{Column, Dataset, Normalization, Schema};
 use crate::privacy::Event;
 use crate::{Error, Result};
 
@@ -27,6 +27,9 @@ impl Dataset {
         if let Some(bad) = normalization.std.iter().find(|std| !(**std > 0.0 && std.is_finite())) {
             return Err(Error::config(format!("a deviation of {bad}"), "expected positive numbers"));
         }
+        if let Some(bad) = normalization.mean.iter().find(|mean| !mean.is_finite()) {
+            return Err(Error::config(format!("a mean of {bad}"), "expected finite numbers"));
+        }
         Ok(Self { normalization_is_public: true, ..self.with_normalization(normalization) })
     }
 
@@ -52,7 +55,9 @@ impl Dataset {
     /// The history of what a private mechanism with `event` makes of this set. It replaces that of records as they were read; of a set that was
     /// itself computed from records, it protects the set only, so that set's history remains.
     pub(crate) fn event_after(&self, event: Event) -> Event {
-        if self.origin().is_real() && *self.event() == Event::NonPrivate { event } else { self.event().clone() }
+        // Soft labels may come from a teacher that saw all records.
+        let as_read = self.origin().is_real() && self.soft_labels().is_none();
+        if as_read && *self.event() == Event::NonPrivate { event } else { self.event().clone() }
     }
 }
 
@@ -78,6 +83,41 @@ impl Normalization {
     }
 }
 
+impl Schema {
+    /// The normalisation of a table from ranges of its numeric columns, by name, that were chosen without looking at its records (from the questionnaire,
+    /// a manual, common sense): each range goes to −1 .. 1, categories stay 0 and 1.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an empty range, a numeric column without one, or a name that is no numeric column.
+    ///
+    /// # Example
+    /// ```
+    /// use freelunch::data::{Column, Schema};
+    /// let age = Column::Numeric { name: "age".into() };
+    /// let work = Column::Categorical { name: "work".into(), levels: vec!["yes".into(), "no".into()] };
+    /// let schema = Schema { columns: vec![age, work], label: "income".into() };
+    /// assert_eq!(schema.public_normalization(&[("age", 0.0, 100.0)])?.mean, vec![50.0, 0.0, 0.0]);
+    /// # Ok::<(), freelunch::Error>(())
+    /// ```
+    pub fn public_normalization(&self, ranges: &[(&str, f32, f32)]) -> Result<Normalization> {
+        let mut all = vec![];
+        for column in &self.columns {
+            match column {
+                Column::Categorical { levels, .. } => all.extend(std::iter::repeat_n((-1.0, 1.0), levels.len())),
+                Column::Numeric { name } => match ranges.iter().find(|range| range.0 == name) {
+                    Some(&(_, low, high)) => all.push((low, high)),
+                    None => return Err(Error::config(format!("no range for the column {name}"), "name one: (\"name\", low, high)")),
+                },
+            }
+        }
+        let numeric = |name: &str| self.columns.iter().any(|column| matches!(column, Column::Numeric { name: own } if own == name));
+        if let Some((name, ..)) = ranges.iter().find(|range| !numeric(range.0)) {
+            return Err(Error::config(format!("a range for {name}"), "expected the name of a numeric column"));
+        }
+        Normalization::of_ranges(&all)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +131,22 @@ mod tests {
         let ranges = vec![(-5.0, 5.0); table.features()];
         let told = table.with_public_normalization(Normalization::of_ranges(&ranges).unwrap()).unwrap();
         assert_eq!(told.publicly_normalized().unwrap().normalization(), told.normalization());
+    }
+
+    #[test]
+    fn ranges_of_a_table_go_to_its_numeric_columns_by_name() {
+        let adult = Dataset::adult().unwrap().train;
+        let schema = adult.schema().unwrap();
+        let numeric = schema.columns.iter().filter_map(|column| match column {
+            Column::Numeric { name } => Some((name.as_str(), 0.0, 200.0)),
+            Column::Categorical { .. } => None,
+        });
+        let mut ranges: Vec<(&str, f32, f32)> = numeric.collect();
+        let normalization = schema.public_normalization(&ranges).unwrap();
+        assert_eq!(normalization.mean.iter().filter(|&&mean| mean == 100.0).count(), ranges.len());
+        assert_eq!(normalization.std.iter().filter(|&&std| std == 1.0).count(), adult.features() - ranges.len());
+        ranges[0].0 = "nonsense";
+        assert!(schema.public_normalization(&ranges).unwrap_err().to_string().contains("no range for the column"));
     }
 
     #[test]
@@ -115,6 +171,14 @@ mod tests {
         let mut condensed = Dataset::toy();
         condensed.origin.config = serde_json::json!({ "per_class": 1 });
         assert_eq!(condensed.event_after(noisy.clone()), Event::NonPrivate);
-        assert_eq!(Dataset::toy().declared_public().event_after(noisy), Event::NoOp);
+        assert_eq!(Dataset::toy().declared_public().event_after(noisy.clone()), Event::NoOp);
+        // What depends on all records, or holds one twice, is not as it was read either.
+        let toy = Dataset::toy();
+        let white = crate::data::Whitening::fit(&toy).unwrap().apply(&toy).unwrap();
+        let twice = toy.subset(&[0, 1, 1]).unwrap();
+        let taught = toy.clone().with_soft_labels(vec![0.25; 4 * toy.len()]).unwrap();
+        for set in [white, twice, taught] {
+            assert_eq!(set.event_after(noisy.clone()), Event::NonPrivate);
+        }
     }
 }

@@ -38,6 +38,11 @@ impl Dataset {
         if !origin.started_from.is_empty() {
             origin.started_from = positions.iter().map(|&i| self.origin.started_from.get(i).cloned().unwrap_or_default()).collect();
         }
+        let distinct: HashSet<&usize> = positions.iter().collect();
+        if distinct.len() < positions.len() && origin.is_real() {
+            // A record that is there twice counts twice in every sum, which no event would know.
+            origin.config = serde_json::json!({ "repeated": positions.len() - distinct.len() });
+        }
         let k = self.classes();
         let soft_labels = self
             .soft_labels()

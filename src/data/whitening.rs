@@ -114,7 +114,12 @@ impl Whitening {
         let mut x = self.normalization.apply(data.x(), self.shape);
         x.chunks_exact_mut(self.mean.len()).for_each(|row| row.iter_mut().zip(self.mean.iter()).for_each(|(v, m)| *v -= m));
         let y = self.times(x, &self.whiten)?;
-        Ok(with_values(data, y)?.with_normalization(Normalization::none(self.shape[0])))
+        let mut white = with_values(data, y)?.with_normalization(Normalization::none(self.shape[0]));
+        if white.origin.is_real() {
+            // Every value now depends on all records that were fitted.
+            white.origin.config = serde_json::json!({ "whitening": self.epsilon });
+        }
+        Ok(white)
     }
 
     /// Whitened records (or synthetic ones made from them) in natural units, under the normalisation of the records that were

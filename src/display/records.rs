@@ -71,9 +71,15 @@ fn summary(data: &Dataset) -> String {
     let how = if origin.config.is_null() {
         format!("real records ({})", origin.method)
     } else {
-        format!("made by {}, seed {}, proven {}", origin.method, origin.seed, crate::privacy::stated(data.event()))
+        format!("made by {}, seed {}, {}{}", origin.method, origin.seed, crate::privacy::stated(data.event()), study(origin))
     };
     format!("n = {}, {} classes of {each}, {kind}; {how}", count(data.len()), data.classes())
+}
+
+/// Whoever reads the seed can draw the noise again.
+fn study(origin: &crate::data::Origin) -> &'static str {
+    let noisy = origin.event.releases() > 0;
+    if noisy && !origin.config.to_string().contains("\"Secure\"") { ", seeded noise: for study" } else { "" }
 }
 
 #[cfg(test)]

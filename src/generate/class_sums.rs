@@ -8,6 +8,8 @@
 //! One release of every class is `parallel over c (Poisson(q_c, Gaussian(σ)))`: adding or removing one record changes the sum of its class
 //! by at most C and no other. The labels' counts `N_c` count as public.
 
+use crate::lab::Rng;
+use crate::privacy::randomness::Source;
 use crate::privacy::{Event, Randomness};
 use crate::{Dataset, Error, Lab, Result};
 
@@ -19,6 +21,9 @@ pub(crate) struct ClassSums {
     noise: f64,
     clip: f64,
     randomness: Randomness,
+    /// The method with its parameters: runs that differ in any draw their own groups and noise, because noise that two releases share can be
+    /// subtracted.
+    label: String,
 }
 
 impl ClassSums {
@@ -26,7 +31,7 @@ impl ClassSums {
     ///
     /// # Errors
     /// [`Error::Config`] unless `noise` and `clip` are positive and every class has at least `batch` records.
-    pub(crate) fn new(real: &Dataset, batch: usize, noise: f64, clip: f64, randomness: Randomness) -> Result<Self> {
+    pub(crate) fn new(real: &Dataset, batch: usize, noise: f64, clip: f64, randomness: Randomness, label: String) -> Result<Self> {
         positive("noise", noise)?;
         positive("clip", clip)?;
         if batch == 0 {
@@ -38,7 +43,7 @@ impl ClassSums {
                 format!("a batch of {batch} from the {} records of class {class} ({})", pools[class].len(), real.class_names()[class]);
             return Err(Error::config(what, "expected at most all records of the smallest class: lower batch, or leave the class out"));
         }
-        Ok(Self { pools, batch, noise, clip, randomness })
+        Ok(Self { pools, batch, noise, clip, randomness, label })
     }
 
     /// What one release of every class does to the privacy of the records.
@@ -51,7 +56,7 @@ impl ClassSums {
     /// The records of a class that take part in a round, possibly none.
     pub(crate) fn group(&self, class: usize, round: usize, lab: &Lab) -> Vec<usize> {
         let pool = &self.pools[class];
-        let mut source = self.randomness.source(lab, "group samples", self.stream(class, round));
+        let mut source = self.source("samples", class, round, lab);
         source.poisson(pool.len(), self.batch as f64 / pool.len() as f64).into_iter().map(|i| pool[i]).collect()
     }
 
@@ -64,7 +69,7 @@ impl ClassSums {
         for row in rows.chunks_exact(width) {
             let length = length(row);
             if !length.is_finite() {
-                return Err(Error::Diverged { what: "length of what one record adds".into(), step: round, value: length });
+                return Err(Error::Diverged { what: "what one record adds".into(), step: round, value: f64::NAN });
             }
             let factor = factor(length, self.clip);
             sum.iter_mut().zip(row).for_each(|(sum, &v)| *sum += factor * f64::from(v));
@@ -74,13 +79,18 @@ impl ClassSums {
 
     /// The release: noise on every entry of a sum of [`ClassSums::clipped_sum`].
     pub(crate) fn release(&self, sum: &[f64], class: usize, round: usize, lab: &Lab) -> Vec<f32> {
-        let mut source = self.randomness.source(lab, "group noise", self.stream(class, round));
+        let mut source = self.source("noise", class, round, lab);
         let noise = source.normals(sum.len(), self.noise * self.clip);
-        sum.iter().zip(noise).map(|(sum, noise)| (sum + f64::from(noise)) as f32).collect()
+        sum.iter().zip(noise).map(|(sum, noise)| (sum + noise) as f32).collect()
     }
 
-    fn stream(&self, class: usize, round: usize) -> u64 {
-        (round * self.pools.len() + class) as u64
+    /// A stream for what else is random with the group of a class and is not to be known either (augmentations).
+    pub(crate) fn other(&self, class: usize, round: usize, lab: &Lab) -> Rng {
+        self.source("other", class, round, lab).other()
+    }
+
+    fn source(&self, what: &str, class: usize, round: usize, lab: &Lab) -> Source {
+        self.randomness.source(lab, &format!("group {what} {}", self.label), (round * self.pools.len() + class) as u64)
     }
 }
 
@@ -110,7 +120,7 @@ mod tests {
     }
 
     fn sums(noise: f64, clip: f64) -> ClassSums {
-        ClassSums::new(&Dataset::toy(), 10, noise, clip, Randomness::Seeded).unwrap()
+        ClassSums::new(&Dataset::toy(), 10, noise, clip, Randomness::Seeded, String::new()).unwrap()
     }
 
     fn apart(a: &[f64], b: &[f64]) -> f64 {
@@ -169,7 +179,7 @@ mod tests {
     fn the_event_has_the_rate_of_every_class() {
         let uneven = Dataset::toy().subset(&(0..60).filter(|i| i % 4 != 1 || *i < 42).collect::<Vec<_>>()).unwrap();
         assert_eq!(uneven.per_class(), vec![15, 11, 15, 15]);
-        let event = ClassSums::new(&uneven, 5, 1.5, 1.0, Randomness::Seeded).unwrap().event().unwrap();
+        let event = ClassSums::new(&uneven, 5, 1.5, 1.0, Randomness::Seeded, String::new()).unwrap().event().unwrap();
         let class = |n: f64| Event::gaussian(1.5).unwrap().poisson(5.0 / n).unwrap();
         assert_eq!(event, Event::parallel(vec![class(15.0), class(11.0), class(15.0), class(15.0)]));
         assert_eq!(event.releases(), 1);
@@ -179,7 +189,9 @@ mod tests {
     fn what_is_not_finite_or_cannot_work_is_named() {
         let error = sums(1.0, 1.0).clipped_sum(&[1.0, f32::NAN], 2, 7).unwrap_err();
         assert!(matches!(error, Error::Diverged { step: 7, .. }), "{error}");
-        let message = |batch, noise, clip| ClassSums::new(&Dataset::toy(), batch, noise, clip, Randomness::Seeded).unwrap_err().to_string();
+        let message = |batch, noise, clip| {
+            ClassSums::new(&Dataset::toy(), batch, noise, clip, Randomness::Seeded, String::new()).unwrap_err().to_string()
+        };
         assert!(message(31, 1.0, 1.0).contains("a batch of 31 from the 30 records of class 0 (lying bar)"));
         assert!(message(0, 1.0, 1.0).contains("batch is 0"));
         assert!(message(5, 0.0, 1.0).contains("noise is 0"));

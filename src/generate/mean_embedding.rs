@@ -218,14 +218,10 @@ impl MeanEmbedding {
     /// The one release: the noisy sum of each class, over its size.
     fn release(&self, real: &Dataset, features: &Features, lab: &Lab) -> Result<Target> {
         let sums = features.sums(&seen(real), real, lab)?;
-        let noise = self.randomness.source(lab, "mean embedding noise", 0).normals(sums.len(), self.noise);
+        let noise = self.randomness.source(lab, &format!("mean embedding noise {}", self.config()), 0).normals(sums.len(), self.noise);
         let sizes = real.per_class();
-        let means: Vec<f32> = sums
-            .iter()
-            .zip(noise)
-            .enumerate()
-            .map(|(i, (sum, noise))| ((sum + f64::from(noise)) / sizes[i / self.features] as f64) as f32)
-            .collect();
+        let means: Vec<f32> =
+            sums.iter().zip(noise).enumerate().map(|(i, (sum, noise))| ((sum + noise) / sizes[i / self.features] as f64) as f32).collect();
         Target::new(means, real.classes(), lab)
     }
 

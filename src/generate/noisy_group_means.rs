@@ -93,7 +93,7 @@ impl NoisyGroupMeans {
             return Err(Error::config("per_class is 0", "expected at least 1 record per class"));
         }
         let clip = self.clip.unwrap_or_else(|| (real.features() as f64).sqrt());
-        ClassSums::new(real, self.batch, self.noise, clip, self.randomness)
+        ClassSums::new(real, self.batch, self.noise, clip, self.randomness, format!("LDPDC {}", self.config()))
     }
 }
 

@@ -28,7 +28,15 @@ pub(super) struct Recipe<'a> {
 pub(super) struct Run<'a> {
     pub(super) lab: &'a Lab,
     pub(super) label: String,
+    /// The method's parameters: runs that differ in any draw their own noise.
+    pub(super) config: String,
     pub(super) deadline: Option<Instant>,
+}
+
+impl Run<'_> {
+    pub(super) fn stream(&self) -> String {
+        format!("{} {}", self.label, self.config)
+    }
 }
 
 impl Recipe<'_> {
@@ -79,7 +87,7 @@ impl Pair {
     ) -> Result<Option<Event>> {
         let kind = run.lab.device();
         let mut source = match recipe.privacy {
-            Some(privacy) => Source::Private(Box::new(Mechanism::new(privacy, records, recipe.batch, run.lab, &run.label)?)),
+            Some(privacy) => Source::Private(Box::new(Mechanism::new(privacy, records, recipe.batch, run.lab, &run.stream())?)),
             None => Source::plain(records, recipe.batch, run),
         };
         let mut optimizer = recipe.optimizer.start();
@@ -91,7 +99,7 @@ impl Pair {
             let update = match &mut source {
                 Source::Private(mechanism) => {
                     let sum = mechanism.clipped_sum(&positions, &self.lengths(), kind, |_, part| each(part))?;
-                    mechanism.release(sum)
+                    mechanism.release(sum)?
                 }
                 Source::Plain { .. } => mean(&positions, run.lab, each)?,
             };

@@ -203,7 +203,7 @@ impl PrivateAutoencoder {
     }
 
     fn run<'a>(&self, lab: &'a Lab) -> Run<'a> {
-        Run { lab, label: "autoencoder".into(), deadline: lab.deadline() }
+        Run { lab, label: "autoencoder".into(), config: serde_json::json!(self).to_string(), deadline: lab.deadline() }
     }
 
     fn pair(&self, data: &Dataset, run: &Run) -> Result<Pair> {

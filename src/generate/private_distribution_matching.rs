@@ -159,7 +159,7 @@ impl PrivateDistributionMatching {
             return Err(Error::config(format!("momentum is {}", self.momentum), "expected 0 up to, not including, 1"));
         }
         self.augment.as_ref().map_or(Ok(()), |augment| augment.check(real.shape()))?;
-        ClassSums::new(real, self.batch, self.noise, self.clip, self.randomness)
+        ClassSums::new(real, self.batch, self.noise, self.clip, self.randomness, format!("NDPDC {}", self.config()))
     }
 
     fn run(&self, real: &Dataset, sums: &ClassSums, lab: &Lab) -> Result<Dataset> {
@@ -232,10 +232,11 @@ impl Matching<'_> {
         let d = c * h * w;
         let n = x.len() / d;
         let group = self.sums.group(class, step, self.lab);
-        let draws = self.method.augment.as_ref().map(|augment| {
-            let rng = &mut self.lab.child("augment", step as u64).rng("class", class as u64);
-            augment.pair(self.shape, [group.len(), n], rng)
-        });
+        let draws = self
+            .method
+            .augment
+            .as_ref()
+            .map(|augment| augment.pair(self.shape, [group.len(), n], &mut self.sums.other(class, step, self.lab)));
         let rows: Vec<f32> = group.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
         let (rows, synthetic) = match &draws {
             Some([of_real, of_synthetic]) => (of_real.apply(&rows), of_synthetic.apply(x)),

@@ -211,7 +211,8 @@ impl PrivateGradientMatching {
             if step == 0 {
                 refuse_mixing(real.shape(), &lab, |x| net.forward(x))?;
             }
-            let mut mechanism = Mechanism::new(&self.mechanism_settings(), real.len(), self.batch, &lab, "private gradient matching")?;
+            let mut mechanism =
+                Mechanism::new(&self.mechanism_settings(), real.len(), self.batch, &lab, &format!("PSG {}", self.config()))?;
             let iteration = Iteration { method: self, real, values: &values, lab: &lab, device: &device };
             iteration.run(&mut net, &mut mechanism, state)
         };
@@ -279,7 +280,7 @@ impl Iteration<'_> {
         let labels = self.real.labels();
         let rows = Rows { x: self.values, labels, soft: None, shape: self.real.shape(), classes: self.real.classes() };
         let sum = mechanism.clipped_sum(&positions, &lengths, self.lab.device(), |_, part| self.own_gradients(net, &rows, part))?;
-        Ok(mechanism.release(sum))
+        mechanism.release(sum)
     }
 
     fn own_gradients(&self, net: &Net, rows: &Rows, positions: &[usize]) -> Result<SampleGradients> {

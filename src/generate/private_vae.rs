@@ -193,14 +193,15 @@ impl PrivateVae {
     pub fn fit(&self, private: &Dataset, lab: &Lab) -> Result<VaeGenerator> {
         self.check(private)?;
         let data = &private.publicly_normalized()?;
-        let reserved = Reserved::new(lab, &self.name(), data, &self.event(data)?)?;
         let likelihood = Likelihood::of(data, self.deviation)?;
+        let reserved = Reserved::new(lab, &self.name(), data, &self.event(data)?)?;
         let bound = Bound::new(self, data, &likelihood);
         let deadline = lab.deadline();
         guarded(lab.device(), || {
             let (mut decoders, mut events) = (vec![], vec![]);
             for class in 0..data.classes() {
-                let run = Run { lab, label: format!("vae of class {class}"), deadline: share(deadline, data.classes() - class) };
+                let deadline = share(deadline, data.classes() - class);
+                let run = Run { lab, label: format!("vae of class {class}"), config: self.config().to_string(), deadline };
                 let mut pair = self.pair(data.shape(), &run)?;
                 let members = data.of_class(class);
                 let made = pair.train(&self.recipe(), members.len(), &run, |pair, part, rng| {

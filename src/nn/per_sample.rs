@@ -99,9 +99,12 @@ impl Part {
                 let grad: Tensor<3> = grad.clone().reshape([n, o, h * w]);
                 let bias = squares(grad.clone().sum_dim(2).reshape([n, o]));
                 let gram = |t: Tensor<3>| t.clone().swap_dims(1, 2).matmul(t); // [n, h·w, h·w]
-                let weight: Tensor<2> = (gram(patches) * gram(grad)).reshape([n, h * w * h * w]);
-                // Rounding may leave a sum of products slightly below zero.
-                weight.sum_dim(1).reshape([n]).clamp_min(0.0) + bias
+                let taps = layer.inputs * layer.kernel * layer.kernel;
+                let weight: Tensor<2> = (gram(patches.clone()) * gram(grad.clone())).reshape([n, h * w * h * w]);
+                // Products of either sign may cancel, and what rounding leaves of them may be far too small: so round up, by what the sum of
+                // their sizes can lose in 32 bits (Cauchy-Schwarz bounds that sum).
+                let sizes = squares(patches.clone().reshape([n, taps * h * w])) * squares(grad.clone().reshape([n, o * h * w]));
+                weight.sum_dim(1).reshape([n]).clamp_min(0.0) + sizes * 1e-7 + bias
             }
         }
     }

@@ -11,7 +11,7 @@
 //!
 //! # Privacy
 //! `releases × Poisson(q, Gaussian(σ))`, counted from the noisy sums that were really released. It covers the weights. It does not cover what
-//! else was computed from the records: no training loss is kept, and the records are normalised with public constants only
+//! else was computed from the records: that a run stopped because a gradient was not finite, say. No training loss is kept, and the records are normalised with public constants only
 //! ([`Dataset::with_public_normalization`](crate::Dataset::with_public_normalization)). The number of records counts as public.
 //!
 //! # References
@@ -144,7 +144,8 @@ pub(crate) struct Mechanism {
 }
 
 impl Mechanism {
-    /// For `records` records and samples of `batch` on average.
+    /// For `records` records and samples of `batch` on average. `label` must name the method with all its parameters: runs that differ in any draw their
+    /// own noise, because noise that two releases share can be subtracted.
     pub(crate) fn new(config: &DpSgd, records: usize, batch: usize, lab: &Lab, label: &str) -> Result<Self> {
         config.event(records, batch, 1)?;
         let source = |what: &str| config.randomness.source(lab, &format!("{label} {what}"), 0);
@@ -182,9 +183,9 @@ impl Mechanism {
                     each = each.averaged(self.config.augmentations);
                 }
                 let squared = to_host(each.squared_lengths(&device))?;
-                if let Some(at) = squared.iter().position(|length| !length.is_finite()) {
-                    let what = format!("gradient of record {}", part[at]);
-                    return Err(Error::Diverged { what, step: self.released, value: f64::from(squared[at]) });
+                if squared.iter().any(|length| !length.is_finite()) {
+                    // Which record it was is nobody's business.
+                    return Err(Error::Diverged { what: "the gradient of a record".into(), step: self.released, value: f64::NAN });
                 }
                 let factors: Vec<f32> = squared.iter().map(|&squared| self.factor(squared)).collect();
                 let count = factors.len();
@@ -203,17 +204,18 @@ impl Mechanism {
     }
 
     /// The release: noise on the sum, over the expected size of the sample.
-    pub(crate) fn release(&mut self, sum: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
+    pub(crate) fn release(&mut self, sum: Vec<Tensor<1>>) -> Result<Vec<Tensor<1>>> {
         self.released += 1;
         let deviation = self.config.noise * self.config.clip;
         let scale = 1.0 / self.batch as f64;
-        sum.into_iter()
-            .map(|part| {
-                let [count] = part.dims();
-                let noise = Tensor::from_data(TensorData::new(self.noise.normals(count, deviation), [count]), &part.device());
-                (part + noise) * scale
-            })
-            .collect()
+        let noisy = |part: Tensor<1>| {
+            let (device, [count]) = (part.device(), part.dims());
+            // Added in 64 bits and rounded once: noise that is rounded first leaves the low bits of the sum as they were.
+            let noise = self.noise.normals(count, deviation);
+            let values: Vec<f32> = to_host(part)?.into_iter().zip(noise).map(|(v, z)| ((f64::from(v) + z) * scale) as f32).collect();
+            Ok(Tensor::from_data(TensorData::new(values, [count]), &device))
+        };
+        sum.into_iter().map(noisy).collect()
     }
 
     /// The event of what was released so far.

@@ -31,7 +31,9 @@ use crate::display::{Figure, Plot, Show, Table, show_inline};
 use crate::file::write_whole;
 use crate::{Dataset, Error, Lab, Result};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A budget (ε, δ) and what was spent of it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +48,8 @@ pub struct Ledger {
 pub struct Entry {
     /// What ran, and on which data.
     pub what: String,
+    /// Tells entries apart.
+    pub id: u64,
     /// Its releases: those planned until it ended, then those made.
     pub event: Event,
     /// Whether it ended.
@@ -138,7 +142,8 @@ impl Ledger {
             );
             return Err(Error::config(problem, "use more noise, fewer releases, or data that this ledger does not guard"));
         }
-        self.entries.push(Entry { what: what.to_string(), event: event.clone(), finished: false });
+        let id = self.entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0);
+        self.entries.push(Entry { what: what.to_string(), id, event: event.clone(), finished: false });
         Ok(after)
     }
 }
@@ -151,7 +156,7 @@ pub(crate) fn guard(lab: &Lab, what: &str, data: &Dataset) -> Result<()> {
 /// A run that was written down and not yet ended.
 #[must_use = "settle it when the run ends"]
 pub(crate) struct Reserved {
-    ledger: Option<(PathBuf, usize)>,
+    ledger: Option<(PathBuf, u64)>,
 }
 
 impl Reserved {
@@ -161,21 +166,52 @@ impl Reserved {
         if !data.event().is_non_private() {
             return Ok(Self { ledger: None });
         }
+        let _lock = Lock::of(path)?;
         let mut ledger = Ledger::read(path)?;
         ledger.spend(&format!("{what} on {}", data.name()), event)?;
         ledger.write(path)?;
-        Ok(Self { ledger: Some((path.to_path_buf(), ledger.entries.len() - 1)) })
+        Ok(Self { ledger: ledger.entries.last().map(|entry| (path.to_path_buf(), entry.id)) })
     }
 
     /// After it: what was really released.
     pub(crate) fn settle(self, event: &Event) -> Result<()> {
-        let Some((path, at)) = self.ledger else { return Ok(()) };
+        let Some((path, id)) = self.ledger else { return Ok(()) };
+        let _lock = Lock::of(&path)?;
         let mut ledger = Ledger::read(&path)?;
-        if let Some(entry) = ledger.entries.get_mut(at) {
-            entry.event = event.clone();
-            entry.finished = true;
-        }
+        let Some(entry) = ledger.entries.iter_mut().find(|entry| entry.id == id) else {
+            let file = path.display().to_string();
+            return Err(Error::data(file, format!("entry {id}"), "the run's entry is gone", "do not change a ledger while a run goes on"));
+        };
+        entry.event = event.clone();
+        entry.finished = true;
         ledger.write(&path)
+    }
+}
+
+/// Only one run at a time changes a ledger.
+struct Lock {
+    path: PathBuf,
+}
+
+impl Lock {
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn of(ledger: &Path) -> Result<Self> {
+        let path = ledger.with_extension("lock");
+        let start = Instant::now();
+        loop {
+            match File::create_new(&path) {
+                Ok(_) => return Ok(Self { path }),
+                Err(_) if path.exists() && start.elapsed() < Self::PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+                Err(source) => return Err(Error::io("lock", &path, source, "delete the file if no run is going on")),
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.path).ok();
     }
 }
 
@@ -283,13 +319,45 @@ mod tests {
     }
 
     #[test]
+    fn runs_at_the_same_time_are_all_written_down() {
+        let path = path("lock");
+        Ledger::open(&path, 50.0, 1e-3).unwrap();
+        let (data, lab, event) = (Dataset::toy(), lab(&path), Event::gaussian(20.0).unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Reserved::new(&lab, "a run", &data, &event).unwrap().settle(&event).unwrap());
+            }
+        });
+        let ledger = Ledger::read(&path).unwrap();
+        assert_eq!(ledger.event().releases(), 8);
+        assert!(ledger.entries().iter().all(|entry| entry.finished));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_condensation_that_goes_on_is_charged_for_the_rest() {
+        let path = path("resumed");
+        let folder = path.with_extension("runs");
+        Ledger::open(&path, 50.0, 1e-3).unwrap();
+        let matching = crate::generate::PrivateDistributionMatching::new(1, 20.0).with_arch(Arch::mlp()).with_batch(5).with_steps(60);
+        let lab = lab(&path).keep(&folder).unwrap();
+        let stopped = matching.synthesize(&Dataset::toy(), &lab.clone().budget_s(1e-3).unwrap()).unwrap();
+        assert!(stopped.event().releases() < 60);
+        let whole = matching.synthesize(&Dataset::toy(), &lab).unwrap();
+        assert_eq!(Ledger::read(&path).unwrap().event().releases(), whole.event().releases());
+        assert_eq!(whole.event().releases(), 60);
+        std::fs::remove_dir_all(folder).unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn another_budget_or_a_broken_file_is_an_error() {
         let path = path("broken");
         Ledger::open(&path, 1.0, 1e-3).unwrap();
         assert!(Ledger::open(&path, 2.0, 1e-3).unwrap_err().to_string().contains("not changed afterwards"));
         std::fs::write(
             &path,
-            r#"{"budget":1.0,"delta":0.001,"entries":[{"what":"x","event":{"Gaussian":{"sigma":-1.0}},"finished":true}]}"#,
+            r#"{"budget":1.0,"delta":0.001,"entries":[{"what":"x","id":0,"event":{"Gaussian":{"sigma":-1.0}},"finished":true}]}"#,
         )
         .unwrap();
         assert!(Ledger::read(&path).unwrap_err().to_string().contains("sigma is -1"));

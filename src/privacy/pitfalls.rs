@@ -233,7 +233,7 @@ fn empty_samples_are_noise_and_count() {
         let sample = library.sample();
         skipping += u64::from(!sample.is_empty());
         let sum = library_tensors(&vec![[1.0, 2.0]; sample.len()], &config()).unwrap();
-        assert!(values(library.release(sum)).iter().all(|v| v.is_finite() && *v != 0.0), "noise, also on nothing");
+        assert!(values(library.release(sum).unwrap()).iter().all(|v| v.is_finite() && *v != 0.0), "noise, also on nothing");
     }
     let releases = library.event().unwrap().releases();
     assert_eq!(releases, 20);
@@ -270,10 +270,10 @@ fn noise_or_means_for_each_chunk_of_a_sample_are_caught() {
     let zeros = || vec![Tensor::<1>::zeros([COUNT], &device)];
     let expected = (SIGMA * CLIP / BATCH as f64).powi(2);
     let mut library = mechanism(&config().with_physical_batch(4));
-    let once = values(library.release(zeros()));
+    let once = values(library.release(zeros()).unwrap());
     assert!((variance_of(&once, expected) - 1.0).abs() < 0.05);
     assert_eq!(library.event().unwrap().releases(), 1);
-    let each: Vec<Vec<f64>> = (0..3).map(|_| values(library.release(zeros()))).collect();
+    let each: Vec<Vec<f64>> = (0..3).map(|_| values(library.release(zeros()).unwrap())).collect();
     let per_chunk: Vec<f64> = (0..COUNT).map(|i| each.iter().map(|chunk| chunk[i]).sum()).collect();
     let found = variance_of(&per_chunk, expected);
     assert!((found - 3.0).abs() < 0.15, "three chunks, three times the noise: {found}");
@@ -334,10 +334,10 @@ fn noise_that_is_used_twice_is_caught() {
     let difference = |a: Vec<f64>, b: Vec<f64>| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
     let expected = 2.0 * (SIGMA * CLIP / BATCH as f64).powi(2);
     let mut library = mechanism(&config());
-    let fresh = difference(values(library.release(constant(0.0))), values(library.release(constant(0.0))));
+    let fresh = difference(values(library.release(constant(0.0)).unwrap()), values(library.release(constant(0.0)).unwrap()));
     // Five deviations.
     assert!((variance_of(&fresh, expected) - 1.0).abs() < 0.05);
-    let again = || mechanism(&config()).release(constant(0.0));
+    let again = || mechanism(&config()).release(constant(0.0)).unwrap();
     let reused = difference(values(again()), values(again()));
     assert!(variance_of(&reused, expected) < 1e-12, "the same stream twice: the noise cancels, and the records remain");
 }
@@ -348,10 +348,10 @@ fn a_published_seed_gives_the_noise_away_and_secure_noise_has_none() {
     let clean = library_sum(&records);
     let recovered = |randomness: Randomness| {
         let config = config().with_randomness(randomness);
-        let released = values(mechanism(&config).release(library_tensors(&records, &config).unwrap()));
+        let released = values(mechanism(&config).release(library_tensors(&records, &config).unwrap()).unwrap());
         let device = lab().open().unwrap();
         let nothing = vec![Tensor::<1>::zeros([2], &device), Tensor::<1>::zeros([1], &device)];
-        let noise = values(mechanism(&config).release(nothing));
+        let noise = values(mechanism(&config).release(nothing).unwrap());
         let apart = released.iter().zip(noise).zip(&clean).map(|((r, n), c)| BATCH as f64 * (r - n) - c);
         length(&apart.collect::<Vec<f64>>())
     };

@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Randomness {
     /// From the lab's seed: the same run twice gives the same bytes. Whoever knows the seed can subtract the noise, so the stated ε holds
-    /// only against those who do not: for study.
+    /// only against those who do not, and the seed is kept with results: for study. The same run on records that were changed draws the same noise
+    /// again; give it another seed, or the difference of the two results is noiseless.
     #[default]
     Seeded,
-    /// ChaCha20 seeded by the operating system, not reproducible by anyone; each noise value is the scaled sum of four Gaussians, against
-    /// attacks on the gaps between floating-point numbers (Holohan and Braghin, arXiv 2107.10138): for release.
+    /// ChaCha20 seeded by the operating system, not reproducible by anyone: for release. Each noise value is the scaled sum of four Gaussians and added in
+    /// 64 bits before the sum is rounded once to 32, which makes attacks on the gaps between floating-point numbers harder (Holohan and
+    /// Braghin, arXiv 2107.10138); the proof of ε itself is for real numbers.
     Secure,
 }
 
@@ -52,8 +54,8 @@ impl Source {
     }
 
     /// `count` independent normal numbers of mean 0 and the given deviation.
-    pub(crate) fn normals(&mut self, count: usize, deviation: f64) -> Vec<f32> {
-        let normal = |rng: &mut dyn FnMut() -> f64| (deviation * rng()) as f32;
+    pub(crate) fn normals(&mut self, count: usize, deviation: f64) -> Vec<f64> {
+        let normal = |rng: &mut dyn FnMut() -> f64| deviation * rng();
         match self {
             Self::Seeded(rng) => {
                 let mut draw = || StandardNormal.sample(rng);
@@ -103,8 +105,8 @@ mod tests {
     fn noise_has_the_deviation_asked_for() {
         for kind in [Randomness::Seeded, Randomness::Secure] {
             let values = kind.source(&lab(), "noise", 0).normals(20_000, 3.0);
-            let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 20_000.0;
-            let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / 20_000.0;
+            let mean = values.iter().sum::<f64>() / 20_000.0;
+            let variance = values.iter().map(|&v| (v - mean).powi(2)).sum::<f64>() / 20_000.0;
             // Deviations of the mean: 0.021, of the variance: 9 √(2 / 20000) = 0.09. Five of each.
             assert!(mean.abs() < 0.11 && (variance - 9.0).abs() < 0.45, "{mean} {variance}");
         }

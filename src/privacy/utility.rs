@@ -18,7 +18,7 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
-use super::{Epsilon, Event, Noisy, check_delta};
+use super::{Epsilon, Event, Noisy, check_delta, worse};
 use crate::display::number::significant;
 use crate::display::{Figure, Plot, Show, Table, show_inline};
 use crate::nn::Arch;
@@ -32,7 +32,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Accuracy against ε, method by method.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 pub struct PrivacyUtility {
     title: String,
     train: Dataset,
@@ -124,12 +124,13 @@ impl PrivacyUtility {
         self.check()?;
         for epsilon in self.epsilons.clone() {
             let start = Instant::now();
-            let released = method.to_epsilon(epsilon, self.delta, &self.train)?.synthesize(&self.train, lab)?;
+            let study = lab.simulation("synthesis", 0);
+            let released = method.to_epsilon(epsilon, self.delta, &self.train)?.synthesize(&self.train, &study)?;
             let seconds = start.elapsed().as_secs_f64();
             let start = Instant::now();
             let mut accuracies = vec![];
             for network in 0..self.networks {
-                let model = self.recipe.fit(&released, &lab.child("network", network as u64))?;
+                let model = self.recipe.fit(&released, &lab.simulation("network", network as u64))?;
                 accuracies.push(model.accuracy(&self.test)?.value());
             }
             let seconds = seconds + start.elapsed().as_secs_f64() / self.networks as f64;
@@ -150,9 +151,9 @@ impl PrivacyUtility {
             let mut accuracies = vec![];
             let mut event = Event::NoOp;
             for network in 0..self.networks {
-                let model = private.fit(&self.train, &lab.child("network", network as u64))?;
+                let model = private.fit(&self.train, &lab.simulation("network", network as u64))?;
                 accuracies.push(model.accuracy(&self.test)?.value());
-                event = model.event().clone();
+                event = worse(event, model.event().clone())?;
             }
             let seconds = start.elapsed().as_secs_f64() / self.networks as f64;
             self.add(&format!("DP-SGD, {}", recipe.arch.name()), &event, accuracies, seconds)?;

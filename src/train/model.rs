@@ -172,6 +172,7 @@ impl Model {
         let json = header.metadata().as_ref().and_then(|m| m.get(Self::KEY)).ok_or_else(|| broken("not a model".into()))?;
         let mut model: Self = serde_json::from_str(json).map_err(|e| broken(e.to_string()))?;
         let tensors = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
+        model.event.check().map_err(|e| broken(e.to_string()))?;
         let layers = model.train.arch.layers(model.shape, model.class_names.len())?;
         for (i, len) in layers.iter().flat_map(crate::nn::Layer::parameters).enumerate() {
             let view = tensors.tensor(&i.to_string()).map_err(|e| broken(e.to_string()))?;

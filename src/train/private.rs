@@ -68,7 +68,7 @@ impl Train {
         let x = data.normalized();
         let rows = Rows { x: &x, labels: data.labels(), soft: self.soft(data), shape: data.shape(), classes: data.classes() };
         let lengths: Vec<usize> = net.weights.iter().map(|w| w.dims()[0]).collect();
-        let mut mechanism = Mechanism::new(privacy, data.len(), self.batch, lab, "train")?;
+        let mut mechanism = Mechanism::new(privacy, data.len(), self.batch, lab, &format!("train {}", serde_json::json!(self)))?;
         let mut steps = self.optimizer.start();
         let per_epoch = self.steps_per_epoch(data.len());
         for epoch in 0..self.epochs {
@@ -80,7 +80,7 @@ impl Train {
                     rng.set_stream(chunk as u64);
                     rows.sample_gradients(self, net, part, privacy, rng, lab)
                 })?;
-                let gradients = mechanism.release(sum);
+                let gradients = mechanism.release(sum)?;
                 steps.step(&mut net.weights, gradients, self.schedule.factor(epoch * per_epoch + i, self.epochs * per_epoch));
             }
             if !after(epoch + 1, net)? {

@@ -117,7 +117,9 @@ fn the_same_seed_gives_the_same_bytes_and_secure_randomness_does_not() {
 #[test]
 fn a_record_that_is_never_sampled_changes_nothing() {
     let (recipe, data) = (recipe().with_epochs(1).with_batch(3), Dataset::toy());
-    let mut mechanism = Mechanism::new(recipe.privacy.as_ref().unwrap(), data.len(), 3, &lab(), "autoencoder").unwrap();
+    let mut mechanism =
+        Mechanism::new(recipe.privacy.as_ref().unwrap(), data.len(), 3, &lab(), &format!("autoencoder {}", serde_json::json!(recipe)))
+            .unwrap();
     let mut seen = vec![];
     for _ in 0..40 {
         seen.extend(mechanism.sample());

@@ -199,7 +199,7 @@ fn a_record_that_was_never_sampled_shows_nowhere() {
     let mut seen = vec![];
     for step in 0..2 {
         let lab = lab().child("iteration", step);
-        let mut replay = Mechanism::new(&method.mechanism_settings(), real.len(), 6, &lab, "private gradient matching").unwrap();
+        let mut replay = Mechanism::new(&method.mechanism_settings(), real.len(), 6, &lab, &format!("PSG {}", method.config())).unwrap();
         seen.extend((0..6).flat_map(|_| replay.sample()));
     }
     let with_white = |at: usize| {

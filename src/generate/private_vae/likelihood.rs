@@ -28,10 +28,8 @@ pub(super) struct Likelihood {
 impl Likelihood {
     /// For records of this kind; looks at the values only to refuse pixels that are none.
     pub(super) fn of(data: &Dataset, deviation: f64) -> Result<Self> {
-        if data.schema().is_none()
-            && let Some(bad) = data.x().iter().find(|value| !(0.0..=1.0).contains(*value))
-        {
-            let what = format!("a pixel of {} is {bad}", data.name());
+        if data.schema().is_none() && data.x().iter().any(|value| !(0.0..=1.0).contains(value)) {
+            let what = format!("a pixel of {} is not in 0 .. 1", data.name());
             return Err(Error::config(what, "expected images with values 0 .. 1, as they are before whitening"));
         }
         Ok(Self::new(data.schema(), data.features(), deviation))

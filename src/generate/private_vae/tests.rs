@@ -34,7 +34,7 @@ struct Bench {
 impl Bench {
     fn of(data: &Dataset, vae: PrivateVae) -> Self {
         let (data, lab) = (data.publicly_normalized().unwrap(), lab());
-        let run = Run { lab: &lab, label: "test".into(), deadline: None };
+        let run = Run { lab: &lab, label: "test".into(), config: String::new(), deadline: None };
         let pair = Pair::new(vae.network.encoder(data.shape(), 2 * vae.latent), vae.network.decoder(vae.latent, data.shape()), &run);
         let likelihood = Likelihood::of(&data, vae.deviation).unwrap();
         Self { pair: pair.unwrap(), rng: lab.rng("epsilon", 0), likelihood, data, vae, lab }
@@ -184,7 +184,8 @@ fn samples_have_the_kind_of_the_records_and_follow_the_seed() {
 #[test]
 fn a_record_that_is_never_sampled_changes_nothing() {
     let (recipe, toy) = (recipe().with_epochs(1).with_batch(2), Dataset::toy());
-    let mut mechanism = Mechanism::new(recipe.privacy.as_ref().unwrap(), 30, 2, &lab(), "vae of class 2").unwrap();
+    let mut mechanism =
+        Mechanism::new(recipe.privacy.as_ref().unwrap(), 30, 2, &lab(), &format!("vae of class 2 {}", recipe.config())).unwrap();
     let mut seen = vec![];
     for _ in 0..15 {
         seen.extend(mechanism.sample());

@@ -78,7 +78,7 @@ fn noise_is_sigma_times_clip_over_the_expected_batch_also_for_an_empty_sample() 
     let mut mechanism = Mechanism::new(&DpSgd::new(2.0).with_clip(0.5), 100, 20, &lab(), "test").unwrap();
     let nothing = |_: usize, _: &[usize]| -> Result<SampleGradients> { Err(Error::config("called", "an empty sample has no gradients")) };
     let sum = mechanism.clipped_sum(&[], &[20_000], &Device::Cpu, nothing).unwrap();
-    let noise = to_host(mechanism.release(sum).remove(0)).unwrap();
+    let noise = to_host(mechanism.release(sum).unwrap().remove(0)).unwrap();
     let variance = noise.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / 20_000.0;
     let expected = (2.0 * 0.5 / 20.0f64).powi(2);
     // The deviation of a variance from 20,000 numbers is 1 %; five of them.
