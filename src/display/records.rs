@@ -71,7 +71,7 @@ fn summary(data: &Dataset) -> String {
     let how = if origin.config.is_null() {
         format!("real records ({})", origin.method)
     } else {
-        format!("made by {}, seed {}, {}{}", origin.method, origin.seed, crate::privacy::stated(data.event()), study(origin))
+        format!("made by {}, seed {}, proven {}{}", origin.method, origin.seed, crate::privacy::stated(data.event()), study(origin))
     };
     format!("n = {}, {} classes of {each}, {kind}; {how}", count(data.len()), data.classes())
 }

@@ -135,7 +135,7 @@ impl PrivateAutoencoder {
     /// ```
     /// use freelunch::{Dataset, generate::PrivateAutoencoder};
     /// let recipe = PrivateAutoencoder::new(4, 2.0).with_epochs(3).with_batch(40);
-    /// assert_eq!(recipe.event(&Dataset::toy())?.to_string(), "9 × Poisson(0.3333333333333333, Gaussian(σ = 2))");
+    /// assert_eq!(recipe.event(&Dataset::toy())?.to_string(), "9 × Poisson(0.3333, Gaussian(σ = 2))");
     /// # Ok::<(), freelunch::Error>(())
     /// ```
     pub fn event(&self, private: &Dataset) -> Result<Event> {

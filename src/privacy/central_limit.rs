@@ -85,7 +85,10 @@ fn square(event: &Event) -> Result<f64> {
     Ok(match shape(event)? {
         Shape::Nothing => 0.0,
         Shape::Release { sigma, rate: 1.0, .. } => 1.0 / (sigma * sigma),
-        Shape::Release { sigma, rate, .. } => rate * rate * libm::expm1(1.0 / (sigma * sigma)),
+        Shape::Release { sigma, rate, .. } => {
+            let square = rate * rate * libm::expm1(1.0 / (sigma * sigma));
+            if square.is_nan() { f64::INFINITY } else { square }
+        }
         Shape::Repeat { times, of } => times as f64 * square(&of)?,
         Shape::Sequence(parts) => parts.iter().map(square).sum::<Result<f64>>()?,
         Shape::Parallel(parts) => parts.iter().map(square).try_fold(0.0, |most: f64, part| part.map(|part| most.max(part)))?,

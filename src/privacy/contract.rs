@@ -116,3 +116,27 @@ fn a_value_says_what_it_is() {
     let kind = serde_json::to_string(&AccountantKind::Pld).unwrap();
     assert_eq!((kind.as_str(), serde_json::from_str::<AccountantKind>(&kind).unwrap()), ("\"Pld\"", AccountantKind::Pld));
 }
+
+#[test]
+fn events_of_no_parts_take_nothing_away_from_a_release() {
+    let none = Event::Parallel { parts: vec![] };
+    let listed = Event::Sequence { parts: vec![] };
+    let sample = |of: &Event| Event::Poisson { rate: 0.5, of: Box::new(of.clone()) };
+    let again = |of: &Event| Event::Repeat { times: 3, of: Box::new(of.clone()) };
+    let nested = Event::Parallel { parts: vec![none.clone(), listed.clone()] };
+    let empty = [none.clone(), listed, sample(&none), again(&none), nested, serde_json::from_str(r#"{"Parallel":{"parts":[]}}"#).unwrap()];
+    for accountant in all() {
+        for release in [sampled(1.0, 2.0, 4), sampled(0.05, 1.5, 20)] {
+            let Some(one) = epsilon(&*accountant, &release, 1e-5) else { continue };
+            for nothing in &empty {
+                assert_eq!(epsilon(&*accountant, nothing, 1e-5), Some(0.0), "{accountant:?} {nothing}");
+                for both in [vec![release.clone(), nothing.clone()], vec![nothing.clone(), release.clone()]] {
+                    for event in [Event::Sequence { parts: both.clone() }, Event::Parallel { parts: both }] {
+                        let found = epsilon(&*accountant, &event, 1e-5).unwrap();
+                        assert!((found - one).abs() < 1e-9, "{accountant:?} {event}: {found} for {one}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@
 //! ```
 
 use super::{AccountantKind, Epsilon, Event, Kind};
+use crate::display::number::significant;
 use crate::display::{Figure, Plot, Show, show_inline};
 use crate::{Error, Result};
 use polars::prelude::{Column, DataFrame};
@@ -46,7 +47,7 @@ impl EpsilonCurve {
     pub fn over_steps(steps: &[u64], sigma: f64, rate: f64, delta: f64) -> Result<Self> {
         let step = Event::gaussian(sigma)?.poisson(rate)?;
         let points = steps.iter().map(|&t| (t as f64, step.clone().repeat(t), delta)).collect();
-        Self::new("steps", false, format!("σ = {sigma}, q = {rate}, δ = {delta:e}"), points)
+        Self::new("steps", false, format!("σ = {}, q = {}, δ = {delta:e}", significant(sigma, 4), significant(rate, 4)), points)
     }
 
     /// ε for each noise multiplier of `steps` steps of DP-SGD at sampling rate `rate`.
@@ -56,7 +57,7 @@ impl EpsilonCurve {
     pub fn over_sigma(sigmas: &[f64], rate: f64, steps: u64, delta: f64) -> Result<Self> {
         let point = |&sigma: &f64| Ok((sigma, Event::gaussian(sigma)?.poisson(rate)?.repeat(steps), delta));
         let points: Result<_> = sigmas.iter().map(point).collect();
-        Self::new("noise multiplier σ", false, format!("q = {rate}, {steps} steps, δ = {delta:e}"), points?)
+        Self::new("noise multiplier σ", false, format!("q = {}, {steps} steps, δ = {delta:e}", significant(rate, 4)), points?)
     }
 
     /// ε of one event for each δ.

@@ -1,5 +1,6 @@
 //! What a computation did to the privacy of the records it read, as a value that travels with its output.
 
+use crate::display::number::significant;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -60,10 +61,13 @@ impl Event {
     /// The Gaussian mechanism with noise multiplier σ.
     ///
     /// # Errors
-    /// [`Error::Config`] unless `sigma` is positive and finite.
+    /// [`Error::Config`] unless `sigma` is positive and finite, and so are σ² and 1/σ².
     pub fn gaussian(sigma: f64) -> Result<Self> {
         if !(sigma > 0.0 && sigma.is_finite()) {
             return Err(Error::config(format!("sigma is {sigma}"), "expected a positive number: without noise there is no ε"));
+        }
+        if !((sigma * sigma).is_finite() && (1.0 / (sigma * sigma)).is_finite()) {
+            return Err(Error::config(format!("sigma is {sigma:e}"), "expected a number between 1e-150 and 1e150"));
         }
         Ok(Self::Gaussian { sigma })
     }
@@ -111,6 +115,10 @@ impl Event {
     }
 
     /// Events on disjoint parts of the records, where which part a record is in does not depend on the others.
+    ///
+    /// The partition must be fixed beforehand. Where such events follow each other or are repeated, a record may be in another part each
+    /// time, but which one must not be chosen from what was released before: accountants count the worst fixed choice of parts, and
+    /// nothing is proven here for a partition that adapts to the releases.
     #[must_use]
     pub fn parallel(parts: Vec<Self>) -> Self {
         if parts.contains(&Self::NonPrivate) {
@@ -143,7 +151,7 @@ impl Event {
             Self::Gaussian { .. } => 1,
             Self::Poisson { of, .. } => of.releases(),
             Self::Repeat { times, of } => times.saturating_mul(of.releases()),
-            Self::Sequence { parts } => parts.iter().map(Self::releases).sum(),
+            Self::Sequence { parts } => parts.iter().map(Self::releases).fold(0, u64::saturating_add),
             Self::Parallel { parts } => parts.iter().map(Self::releases).max().unwrap_or(0),
         }
     }
@@ -172,8 +180,8 @@ impl std::fmt::Display for Event {
         match self {
             Self::NoOp => write!(f, "nothing read"),
             Self::NonPrivate => write!(f, "not private"),
-            Self::Gaussian { sigma } => write!(f, "Gaussian(σ = {sigma})"),
-            Self::Poisson { rate, of } => write!(f, "Poisson({rate}, {of})"),
+            Self::Gaussian { sigma } => write!(f, "Gaussian(σ = {})", significant(*sigma, 4)),
+            Self::Poisson { rate, of } => write!(f, "Poisson({}, {of})", significant(*rate, 4)),
             Self::Repeat { times, of } => write!(f, "{times} × {of}"),
             Self::Sequence { parts } => list(f, "sequence", parts),
             Self::Parallel { parts } => list(f, "parallel", parts),
@@ -224,5 +232,19 @@ mod tests {
         let event = Event::parallel(vec![Event::gaussian(0.7).unwrap().poisson(0.25).unwrap().repeat(12), Event::NoOp]);
         assert_eq!(serde_json::from_str::<Event>(&serde_json::to_string(&event).unwrap()).unwrap(), event);
         assert_eq!(serde_json::to_string(&Event::NonPrivate).unwrap(), "\"NonPrivate\"");
+    }
+
+    #[test]
+    fn more_releases_than_a_number_holds_do_not_start_again_at_zero() {
+        let many = Event::gaussian(1.0).unwrap().repeat(u64::MAX);
+        assert_eq!(many.clone().and(many).releases(), u64::MAX);
+    }
+
+    #[test]
+    fn noise_whose_square_is_no_number_is_refused() {
+        for sigma in [1e-200, 1e-160, 1e200] {
+            assert!(Event::gaussian(sigma).unwrap_err().to_string().contains("sigma is 1e"), "{sigma}");
+        }
+        assert!(Event::gaussian(1e-100).is_ok() && Event::gaussian(1e100).is_ok());
     }
 }

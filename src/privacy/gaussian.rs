@@ -162,7 +162,7 @@ pub(super) fn gaussian_delta(mu: f64, epsilon: f64) -> f64 {
     if mu == 0.0 || epsilon.is_infinite() {
         return 0.0;
     }
-    if mu.is_infinite() {
+    if mu.is_infinite() || mu.is_nan() {
         return 1.0;
     }
     // Both terms underflow long before δ does: their logarithms do not.

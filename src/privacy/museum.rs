@@ -124,7 +124,7 @@ impl Exhibit {
         }
     }
 
-    /// What the wrong version does.
+    /// What the wrong version does, for any records of the claimed size; the exhibit's own ten may lose less.
     #[must_use]
     pub fn actual(&self) -> Event {
         let one = Event::Gaussian { sigma: self.sigma() };

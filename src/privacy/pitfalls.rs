@@ -238,15 +238,17 @@ fn empty_samples_are_noise_and_count() {
     let releases = library.event().unwrap().releases();
     assert_eq!(releases, 20);
     assert!(skipping < releases, "who skips empty samples shows which they were, and releases less than is accounted for");
-    let mean_of_nothing = scaled(library_sum(&[]), 1.0 / 0.0f64);
-    assert!(mean_of_nothing.iter().all(|v| v.is_nan()));
+    // The same of a whole training: 40 steps, of which a third sees nobody.
+    let recipe = Train::new(Arch::Logistic).with_epochs(1).with_batch(3).with_privacy(config());
+    let model = recipe.fit(&Dataset::toy(), &lab()).unwrap();
+    assert_eq!(model.event().releases(), 40);
 }
 
 #[test]
 fn a_gradient_that_is_no_number_is_an_error_and_not_a_release() {
     let records = [[1.0, 0.0], [f32::NAN, 0.0], [0.0, 1.0]];
     let error = library_tensors(&records, &config()).unwrap_err();
-    assert!(matches!(&error, Error::Diverged { what, .. } if what.contains("record 1")), "{error}");
+    assert!(matches!(&error, Error::Diverged { what, .. } if what.contains("a record") && !what.contains('1')), "{error}");
     // min(NaN, 1) is 1: the usual factor lets it through, into all numbers that follow.
     let naive = sum(records.iter().map(|&r| clipped(own_gradient(r))));
     assert!(naive[0].is_nan());
@@ -307,7 +309,7 @@ fn what_is_published_beside_the_weights_is_caught() {
     let toy = Dataset::toy();
     let privacy = DpSgd::new(1.0);
     let recipe = Train::new(Arch::Logistic).with_epochs(1).with_batch(12).with_privacy(privacy.clone());
-    let mut replay = Mechanism::new(&privacy, toy.len(), 12, &lab(), "train").unwrap();
+    let mut replay = Mechanism::new(&privacy, toy.len(), 12, &lab(), &format!("train {}", serde_json::json!(recipe))).unwrap();
     let mut seen = vec![];
     for _ in 0..10 {
         seen.extend(replay.sample());

@@ -13,6 +13,9 @@
 //! The grid is [`Pld::discretisation`] wide; only where a distribution would need more than 4 million points, it is doubled until it
 //! fits, which keeps the bound and makes it looser. The accountant's name then says so. Where all losses are small it is finer.
 //!
+//! Where a parallel event is repeated or one follows another, the partition must be fixed before the first release
+//! ([`Event::parallel`]): only records that cannot be moved by what was released are counted as alternatives.
+//!
 //! # Privacy
 //! None of its own: it reads an [`Event`], no record.
 //!
@@ -43,6 +46,11 @@ use compose::Composition;
 use history::{Change, History, histories};
 use plan::Target;
 use serde::{Deserialize, Serialize};
+
+/// Points that one query may transform: about half a minute.
+const WORK: f64 = 5e8;
+/// How often a window is doubled until ε is in it.
+const WIDENINGS: i32 = 10;
 
 /// The accountant by privacy loss distributions.
 ///
@@ -115,11 +123,14 @@ impl Pld {
             return Err(Error::config(format!("epsilon is {epsilon}"), "expected a number that is not negative"));
         }
         let mut worst: f64 = 0.0;
+        let mut left = WORK;
         for way in self.ways(event)? {
             worst = worst.max(if way.sampled.is_empty() {
                 gaussian_delta(way.square.sqrt(), epsilon)
             } else {
-                Composition::new(&way, self.discretisation, Target::Epsilon(epsilon), 1.0)?.delta(epsilon)
+                let composed = Composition::new(&way, self.discretisation, Target::Epsilon(epsilon), 1.0, left)?;
+                left -= composed.work;
+                composed.delta(epsilon)
             });
         }
         Ok(if event.is_non_private() { 1.0 } else { worst.min(1.0) })
@@ -141,11 +152,12 @@ impl Pld {
         epsilons.iter().map(|epsilon| self.delta(event, *epsilon)).collect()
     }
 
-    /// The ε of one way, and the grid it was found on.
-    fn composed(&self, way: &History, delta: f64) -> Result<(f64, f64)> {
-        let mut widening = 1.0;
-        loop {
-            let composed = Composition::new(way, self.discretisation, Target::Delta(delta), widening)?;
+    /// The ε of one way, and the grid it was found on; what it took is taken from `left`.
+    fn composed(&self, way: &History, delta: f64, left: &mut f64) -> Result<(f64, f64)> {
+        // Where ε is far below what Rényi's divergence let expect, the window is widened.
+        for widening in (0..=WIDENINGS).map(|power| 2f64.powi(power)) {
+            let composed = Composition::new(way, self.discretisation, Target::Delta(delta), widening, *left)?;
+            *left -= composed.work;
             match composed.epsilon(delta) {
                 Some(epsilon) if epsilon.is_finite() => return Ok((epsilon, composed.step)),
                 Some(_) => {
@@ -154,9 +166,9 @@ impl Pld {
                 }
                 None => {}
             }
-            // ε is far below what Rényi's divergence let expect.
-            widening *= 2.0;
         }
+        let what = format!("PLD found no epsilon of this event at delta {delta:e} in {WIDENINGS} widenings of its window");
+        Err(Error::config(what, "use the Rdp accountant or another delta"))
     }
 
     fn ways(&self, event: &Event) -> Result<Vec<History>> {
@@ -166,7 +178,12 @@ impl Pld {
             return Ok(vec![]);
         }
         // Each way is composed in both directions, so the record that joins is the one that leaves, seen from the other side.
-        histories(event, if self.adjacency == Adjacency::ReplaceOne { Change::Exchanged } else { Change::Leaves })
+        let ways = histories(event, if self.adjacency == Adjacency::ReplaceOne { Change::Exchanged } else { Change::Leaves })?;
+        if ways.is_empty() {
+            // No way at all would be an ε of 0.
+            return Err(Error::config(format!("PLD found no way to take part in {event}"), "use the Rdp accountant"));
+        }
+        Ok(ways)
     }
 }
 
@@ -182,12 +199,12 @@ impl Accountant for Pld {
     fn epsilon(&self, event: &Event, delta: f64) -> Result<Epsilon> {
         check_delta(delta)?;
         let mut value = if event.is_non_private() { trivial(event) } else { 0.0 };
-        let mut widest = *self;
+        let (mut widest, mut left) = (*self, WORK);
         for way in self.ways(event)? {
             value = value.max(if way.sampled.is_empty() {
                 gaussian_epsilon(way.square.sqrt(), delta)
             } else {
-                let (found, step) = self.composed(&way, delta)?;
+                let (found, step) = self.composed(&way, delta, &mut left)?;
                 widest.discretisation = widest.discretisation.max(step);
                 found
             });

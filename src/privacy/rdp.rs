@@ -34,6 +34,9 @@ use super::{Accountant, Adjacency, Epsilon, Event, Kind, check_delta, trivial};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+/// The smallest order.
+const NEAREST: f64 = 1.0 + 1e-6;
+
 /// How a Rényi curve becomes an ε.
 ///
 /// # Example
@@ -65,7 +68,7 @@ pub enum Conversion {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rdp {
-    /// The orders α > 1 that are tried.
+    /// The orders α that are tried, at least 1.000001.
     pub orders: Vec<f64>,
     /// How the curve becomes an ε.
     pub conversion: Conversion,
@@ -115,8 +118,9 @@ impl Rdp {
         if self.orders.is_empty() {
             return Err(Error::config("orders is empty", "expected at least one order above 1"));
         }
-        match self.orders.iter().find(|order| !(**order > 1.0 && order.is_finite())) {
-            Some(bad) => Err(Error::config(format!("orders contains {bad}"), "expected finite numbers above 1")),
+        // Next to 1 the curve of a sample is a quotient of two numbers of which nothing is left but rounding.
+        match self.orders.iter().find(|order| !(**order >= NEAREST && order.is_finite())) {
+            Some(bad) => Err(Error::config(format!("orders contains {bad}"), "expected finite numbers of at least 1.000001")),
             None => Ok(()),
         }
     }
@@ -124,7 +128,7 @@ impl Rdp {
     /// The Rényi curve of an event: pairs (α, R(α)); R is infinite where nothing bounds it.
     ///
     /// # Errors
-    /// [`Error::Config`] for orders that are not above 1, and for an event that this accountant cannot count.
+    /// [`Error::Config`] for orders that are not at least 1.000001, and for an event that this accountant cannot count.
     ///
     /// # Example
     /// ```
@@ -175,7 +179,8 @@ impl Rdp {
             Conversion::Improved if delta * delta + libm::expm1(-rdp) > 0.0 => 0.0,
             Conversion::Improved => rdp + libm::log1p(-1.0 / order) - (delta * order).ln() / (order - 1.0),
         };
-        epsilon.max(0.0)
+        // Not `max` alone, which would make 0 of what is not a number.
+        if epsilon.is_finite() { epsilon.max(0.0) } else { f64::INFINITY }
     }
 }
 
@@ -288,5 +293,27 @@ mod tests {
             let found = Rdp::new().epsilon(&golden::sampled(0.1, sigma, 10), 1e-5).unwrap().value;
             assert!(found >= 0.0, "{sigma}: {found}");
         }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_infinite_and_never_zero() {
+        for conversion in [Conversion::Improved, Conversion::Classic] {
+            let rdp = Rdp::new().with_conversion(conversion);
+            assert_eq!(rdp.convert(2.0, f64::NAN, 1e-5), f64::INFINITY);
+            assert_eq!(rdp.convert(2.0, f64::INFINITY, 1e-5), f64::INFINITY);
+        }
+        assert_eq!(sampled::log_one_and(&[f64::NAN, f64::NAN]), f64::INFINITY);
+        assert_eq!(curve::bounded(f64::NAN), f64::INFINITY);
+    }
+
+    #[test]
+    fn orders_next_to_one_are_refused() {
+        let event = golden::sampled(0.1, 1.0, 5);
+        for order in [1.0 + 1e-15, 1.0 + 1e-9, f64::NAN] {
+            assert!(Rdp::new().with_orders([order]).epsilon(&event, 1e-5).is_err(), "{order}");
+        }
+        // R rises with α: just above the smallest order it must still be a divergence, neither 0 nor above that of order 1.1.
+        let curve = Rdp::new().with_orders([1.000_002, 1.1]).curve(&event).unwrap();
+        assert!(curve[0].1 > 0.0 && curve[0].1 <= curve[1].1, "{curve:?}");
     }
 }

@@ -85,6 +85,11 @@ impl Recommended {
     }
 }
 
+/// Whether the ε of RDP is to be stated and not the one of PLD.
+fn replaces(rdp: f64, pld: f64) -> bool {
+    rdp < pld || (rdp.is_finite() && rdp > 50.0 && pld < rdp / 3.0)
+}
+
 impl Accountant for Recommended {
     fn name(&self) -> String {
         "recommended".to_string()
@@ -101,11 +106,25 @@ impl Accountant for Recommended {
         let rdp = Rdp::new().with_adjacency(self.adjacency);
         let pld = Pld::new().with_adjacency(self.adjacency);
         match pld.epsilon(event, delta) {
-            Ok(found) if found.accountant == pld.name() => Ok(found),
-            // On a grid that had to be coarsened it may be the looser one of two bounds.
-            Ok(found) => Ok(rdp.epsilon(event, delta).ok().filter(|other| other.value < found.value).unwrap_or(found)),
+            // On a grid that had to be coarsened PLD may be the looser one of two bounds. Where ε is large and PLD far below RDP, its
+            // Fourier transforms are not trusted: no such event is known, and RDP has none of their rounding.
+            Ok(found) => Ok(rdp.epsilon(event, delta).ok().filter(|other| replaces(other.value, found.value)).unwrap_or(found)),
             // The first error names what is wrong; the second one only that the last resort failed too.
             Err(error) => rdp.epsilon(event, delta).map_err(|_| error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_epsilon_far_below_rdp_is_not_trusted() {
+        assert!(replaces(60.0, 0.0) && replaces(60.0, 19.0) && !replaces(60.0, 21.0));
+        assert!(!replaces(40.0, 1.0) && replaces(1.0, 2.0) && !replaces(f64::INFINITY, 1.0));
+        let event = crate::privacy::golden::sampled(0.01, 0.1, 1000);
+        let found = Recommended::new().epsilon(&event, 0.5).unwrap();
+        assert!(found.value > 200.0 && found.value < 622.0, "{found}");
     }
 }

@@ -43,8 +43,7 @@ fn without_noise_and_clipping_a_step_is_one_of_distribution_matching() {
         let plain = distribution_matching::Matching { values: &values, shape: real.shape(), chunk: 32, device: &device };
         let (loss, gradient) = plain
             .gradient(&net, &batches, &x, |class, records| {
-                let rng = &mut lab().child("augment", 0).rng("class", class as u64);
-                augment.as_ref().map(|augment| augment.pair(real.shape(), records, rng))
+                augment.as_ref().map(|augment| augment.pair(real.shape(), records, &mut sums.other(class, 0, &lab())))
             })
             .unwrap();
         let parts: Vec<(f64, Vec<f32>)> =

@@ -31,7 +31,7 @@ pub struct Finding {
     pub exhibit: Exhibit,
     /// The ε that its account states.
     pub claimed: f64,
-    /// The ε of what the wrong version really does; ∞ where there is none.
+    /// The ε that the wrong version could state for any records; ∞ where there is none. On the exhibit's own ten records less may be lost.
     pub actual: f64,
     /// What an audit proves of the wrong version: ε is at least this, with 95 % confidence.
     pub wrong: f64,
@@ -93,8 +93,15 @@ impl MuseumAudit {
 
 impl Show for MuseumAudit {
     fn figure(&self) -> Figure {
-        let mut table =
-            Table::new(["exhibit", "ε claimed", "ε true", "audit: ε ≥", "audit of the right version: ε ≥", "claim", "how it is found"]);
+        let mut table = Table::new([
+            "exhibit",
+            "ε claimed",
+            "ε of what it does, for any records",
+            "audit: ε ≥",
+            "audit of the right version: ε ≥",
+            "claim",
+            "how it is found",
+        ]);
         for found in &self.findings {
             let [claimed, actual, wrong, right] =
                 [found.claimed, found.actual, found.wrong, found.right].map(|value| significant(value, 3));

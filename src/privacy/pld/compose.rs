@@ -16,6 +16,8 @@ const BLOCK: usize = 64;
 pub(super) struct Composition {
     /// The grid.
     pub(super) step: f64,
+    /// What it took: see [`Plan::work`].
+    pub(super) work: f64,
     sides: [Sum; 2],
 }
 
@@ -33,8 +35,8 @@ struct Sum {
 }
 
 impl Composition {
-    pub(super) fn new(history: &History, step: f64, target: Target, widening: f64) -> Result<Self> {
-        let plan = Plan::new(history, step, target, widening)?;
+    pub(super) fn new(history: &History, step: f64, target: Target, widening: f64, most_work: f64) -> Result<Self> {
+        let plan = Plan::new(history, step, target, widening, most_work)?;
         let step = plan.step;
         let mut firsts = [0; 2];
         let mut widest = 0;
@@ -44,8 +46,8 @@ impl Composition {
         }
         let n = quick_length((widest + MARGIN) as usize);
         let mut scales = [0.0; 2];
-        let mut grids = vec![];
         let mut infinite = [0.0; 2];
+        let mut beyond = [0.0; 2];
         let mut planner = FftPlanner::new();
         let forward = planner.plan_fft_forward(n);
         let mut scratch = vec![Complex::default(); forward.get_inplace_scratch_len()];
@@ -61,8 +63,8 @@ impl Composition {
                 scales[i] += part.times as f64 * weighted.log_moment;
                 let lost = if dual { grid.infinite_dual } else { grid.infinite };
                 infinite[i] += part.times as f64 * libm::log1p(-lost);
+                beyond[i] += part.times as f64 * log_moment(&grid, dual, side.beyond);
             }
-            grids.push(grid);
             forward.process_with_scratch(&mut wave, &mut scratch);
             raise(&mut wave, part);
             if product.is_empty() {
@@ -78,22 +80,16 @@ impl Composition {
         let sides = [0, 1].map(|i| {
             let side = &plan.sides[i];
             let (before, after) = product.split_at(firsts[i].rem_euclid(n as i64) as usize);
-            let value = |z: &Complex<f64>| (if i == 0 { z.re } else { -z.im } / n as f64).max(0.0);
+            // Not `max`, which would make 0 of what is not a number.
+            let value = |z: &Complex<f64>| {
+                let mass = if i == 0 { z.re } else { -z.im } / n as f64;
+                if mass < 0.0 { 0.0 } else { mass }
+            };
             let mass = after.iter().chain(before).map(value).collect();
             let top = (firsts[i] + n as i64 - 1) as f64 * step;
-            let chernoff = |tilt: f64| {
-                let moments = plan.parts.iter().zip(&grids);
-                let log: f64 = moments.map(|(part, grid)| part.times as f64 * log_moment(grid, part.is_dual(i == 1), tilt)).sum();
-                log - tilt * top
-            };
-            // The planned tilt was found without the grid, whose rounding counts where the tilt is large.
-            let (mut above, mut tilt) = (scales[i] - side.tilt * top, side.beyond);
-            for _ in 0..12 {
-                above = above.min(chernoff(tilt));
-                if above < plan.log_delta - 12.0 {
-                    break;
-                }
-                tilt = (tilt * side.tilt).sqrt();
+            let mut above = (scales[i] - side.tilt * top).min(beyond[i] - side.beyond * top);
+            if above >= plan.log_delta - 12.0 {
+                above = above.min(log_mass_above(&plan, i, top));
             }
             Sum {
                 first: firsts[i],
@@ -102,10 +98,10 @@ impl Composition {
                 tilt: side.tilt,
                 log_scale: scales[i],
                 infinite: -libm::expm1(infinite[i]) + libm::exp(above.min(0.0)),
-                rounding: 2.0 * f64::EPSILON * (releases + 64.0),
+                rounding: 40.0 * f64::EPSILON * (releases + 64.0),
             }
         });
-        Ok(Self { step, sides })
+        Ok(Self { step, work: plan.work, sides })
     }
 
     /// The larger of both directions.
@@ -119,6 +115,21 @@ impl Composition {
         let found = if a >= b { a_found } else { b_found };
         found.then_some(a.max(b))
     }
+}
+
+/// Chernoff's bound at smaller tilts than the planned one, which was found without the grid, whose rounding counts where the tilt is
+/// large. It is rarely needed, so the grids are made again rather than all kept.
+fn log_mass_above(plan: &Plan, side: usize, top: f64) -> f64 {
+    let ratio = plan.sides[side].beyond / plan.sides[side].tilt;
+    let tilts: Vec<f64> = (1..12).map(|i| plan.sides[side].tilt * ratio.powf(0.5f64.powi(i))).collect();
+    let mut bounds: Vec<f64> = tilts.iter().map(|tilt| -tilt * top).collect();
+    for part in &plan.parts {
+        let grid = discretise(&part.pair, plan.step, plan.z);
+        for (bound, tilt) in bounds.iter_mut().zip(&tilts) {
+            *bound += part.times as f64 * log_moment(&grid, part.is_dual(side == 1), *tilt);
+        }
+    }
+    bounds.into_iter().fold(f64::INFINITY, f64::min)
 }
 
 impl Sum {
@@ -137,38 +148,35 @@ impl Sum {
         (self.infinite + sum * libm::exp((self.log_scale - self.tilt * epsilon).min(700.0))).min(1.0)
     }
 
-    /// ε and true, or the end of the window below which ε lies and false. From the top down, δ(ε) = A − e^ε B with A and B the masses above ε under P and Q, until δ is reached.
+    /// ε and true, or the end of the window below which ε lies and false. From the top down, δ(ε) = A − e^ε B with A and B the masses
+    /// above ε under P and Q, until δ is reached.
     fn epsilon(&self, delta: f64) -> (f64, bool) {
-        if delta <= self.infinite {
-            return (f64::INFINITY, true);
+        let nothing = (f64::INFINITY, true);
+        // A and e^l B are e^(log_scale − θl) times p and q: relative to the current loss nothing overflows, and δ is met in logarithms.
+        let log_target = |loss: f64| (delta - self.infinite).ln() - self.log_scale + self.tilt * loss;
+        let rounding = self.rounding * libm::exp(self.tilt * self.step);
+        let log_most = (self.mass.iter().sum::<f64>() + rounding).ln();
+        let ends = [self.loss(0), self.loss(self.mass.len() - 1)].map(log_target);
+        if !(self.infinite < delta && log_most.is_finite() && ends[0].is_finite() && ends[1].is_finite()) {
+            return nothing;
         }
-        // Everything is relative to the top of the window, where e^(log_scale − tilt · l) is smaller than δ by a known factor.
-        let top = self.loss(self.mass.len() - 1);
-        let target = (delta - self.infinite) * libm::exp(self.tilt * top - self.log_scale);
+        let (down, down_q, shrink) = (libm::exp(-self.tilt * self.step), libm::exp(-(1.0 + self.tilt) * self.step), libm::exp(-self.step));
         let (mut p, mut q) = (0.0, 0.0);
-        let (down, down_q) = (libm::exp(self.tilt * self.step), libm::exp((1.0 + self.tilt) * self.step));
-        let shrink = libm::exp(-self.step);
-        let (mut weight, mut weight_q) = (0.0, 0.0);
         for (i, mass) in self.mass.iter().enumerate().rev() {
             let loss = self.loss(i);
             if loss <= 0.0 {
                 break;
             }
-            // A running product, started anew before its rounding grows.
-            if i % 256 == 255 || i + 1 == self.mass.len() {
-                weight = libm::exp(-self.tilt * (loss - top));
-                weight_q = libm::exp(-(1.0 + self.tilt) * (loss - top));
-            } else {
-                weight *= down;
-                weight_q *= down_q;
+            p = p * down + mass;
+            q = q * down_q + mass;
+            let log_target = log_target(loss);
+            // No logarithm where even all masses together are not enough.
+            if log_target > log_most {
+                continue;
             }
-            p += mass * weight;
-            q += mass * weight_q;
-            let rounding = self.rounding * weight * down;
-            // weight · e^-d / weight_q is e^(l − d − top).
-            if p + rounding - q * (weight * shrink / weight_q) > target {
-                let below = (loss - self.step).max(0.0);
-                return ((top + ((p + rounding - target) / q).max(f64::MIN_POSITIVE).ln()).clamp(below, loss), true);
+            if (p + rounding - q * shrink).ln() > log_target {
+                let inside = loss + ((p + rounding - libm::exp(log_target)) / q).max(f64::MIN_POSITIVE).ln();
+                return if inside.is_nan() { nothing } else { (inside.clamp((loss - self.step).max(0.0), loss), true) };
             }
         }
         (self.loss(0).max(0.0), self.loss(0) <= 0.0)
@@ -205,6 +213,10 @@ fn log_moment(grid: &Grid, dual: bool, tilt: f64) -> f64 {
             shift = shift.max(mass.ln() + slope * grid.loss(i));
         }
     }
+    if shift == f64::NEG_INFINITY {
+        // Only zeros among those looked at: look at all.
+        shift = grid.mass.iter().enumerate().map(|(i, mass)| mass.ln() + slope * grid.loss(i)).fold(shift, f64::max);
+    }
     let mut sum = 0.0;
     weigh(grid, slope, shift, |weighted| sum += weighted);
     shift + sum.ln()
@@ -214,9 +226,15 @@ fn log_moment(grid: &Grid, dual: bool, tilt: f64) -> f64 {
 fn weigh(grid: &Grid, slope: f64, shift: f64, mut put: impl FnMut(f64)) {
     let factor = libm::exp(slope * grid.step);
     for (block, masses) in grid.mass.chunks(BLOCK).enumerate() {
-        let mut weight = libm::exp(slope * grid.loss(block * BLOCK) - shift);
+        let exponent = |i: usize| slope * grid.loss(block * BLOCK + i) - shift;
+        if exponent(0).max(exponent(masses.len() - 1)) > 700.0 {
+            // The weight alone would overflow where the mass is next to the smallest number there is.
+            (0..).zip(masses).for_each(|(i, mass)| put(if *mass == 0.0 { 0.0 } else { libm::exp(mass.ln() + exponent(i)) }));
+            continue;
+        }
+        let mut weight = libm::exp(exponent(0));
         for mass in masses {
-            put(if *mass > 0.0 { mass * weight } else { 0.0 });
+            put(if *mass == 0.0 { 0.0 } else { mass * weight });
             weight *= factor;
         }
     }
@@ -284,4 +302,27 @@ fn power(z: Complex<f64>, times: u64) -> Complex<f64> {
 fn quick_length(n: usize) -> usize {
     let fits = |odd: usize| (0..40).map(|k| odd << k).find(|length| *length >= n);
     [1, 3, 5, 9].into_iter().filter_map(fits).min().unwrap_or(n)
+}
+
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spoil {
+    Mass,
+    Scale,
+    Infinite,
+}
+
+#[cfg(test)]
+impl Composition {
+    pub(super) fn rounding(&self) -> f64 {
+        self.sides[0].rounding
+    }
+
+    pub(super) fn spoil(&mut self, what: Spoil) {
+        match what {
+            Spoil::Mass => self.sides[0].mass.iter_mut().for_each(|mass| *mass = f64::NAN),
+            Spoil::Scale => self.sides[0].log_scale = f64::INFINITY,
+            Spoil::Infinite => self.sides[0].infinite = f64::NAN,
+        }
+    }
 }

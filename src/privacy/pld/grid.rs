@@ -119,8 +119,8 @@ fn by_loss(pair: &Pair, from: usize, to: usize, loss: impl Fn(usize) -> f64, ste
             lower += value * weight.0;
             upper += value * weight.1;
         }
-        mass[i] += lower.max(0.0);
-        mass[i + 1] += upper.max(0.0);
+        mass[i] += if lower < 0.0 { 0.0 } else { lower };
+        mass[i + 1] += if upper < 0.0 { 0.0 } else { upper };
     }
 }
 

@@ -51,6 +51,9 @@ impl History {
     }
 
     fn repeat(&self, times: u64) -> Self {
+        if times == 0 {
+            return Self::default();
+        }
         let sampled = self.sampled.iter().map(|release| Release { times: release.times.saturating_mul(times), ..*release }).collect();
         Self { square: self.square * times as f64, sampled }
     }
@@ -123,6 +126,10 @@ fn parallel(parts: &[Event], change: Change, event: &Event) -> Result<Vec<Histor
             }
         }
     }
+    if all.is_empty() {
+        // No parts: nothing happened, which is one way and not none.
+        all.push(History::default());
+    }
     Ok(all)
 }
 
@@ -145,13 +152,7 @@ fn repeated(ways: &[History], times: u64, event: &Event) -> Result<Vec<History>>
         }
         all = next;
     }
-    Ok(all
-        .into_iter()
-        .map(|(mut way, _)| {
-            way.sampled.retain(|release| release.times > 0);
-            way
-        })
-        .collect())
+    Ok(all.into_iter().map(|(way, _)| way).collect())
 }
 
 fn essential(ways: Vec<History>, event: &Event) -> Result<Vec<History>> {
@@ -213,5 +214,14 @@ mod tests {
         assert!(histories(&sample, Change::Exchanged).is_err());
         let mixed = step(0.1, 1.0).repeat(2).poisson(0.5).unwrap();
         assert!(histories(&mixed, Change::Leaves).unwrap_err().to_string().contains("Poisson(0.5, 2 × Poisson(0.1"));
+    }
+
+    #[test]
+    fn parts_that_are_none_leave_one_way_and_no_repetition_leaves_nothing() {
+        let none = Event::Parallel { parts: vec![] };
+        for change in [Change::Leaves, Change::Joins, Change::Exchanged] {
+            assert_eq!(histories(&none, change).unwrap(), [History::default()]);
+        }
+        assert_eq!(History { square: f64::INFINITY, sampled: vec![] }.repeat(0), History::default());
     }
 }

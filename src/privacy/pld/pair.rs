@@ -58,10 +58,10 @@ impl Pair {
 
     /// The x with this loss, and dx/dL there; −∞ below the smallest loss.
     pub(super) fn position(&self, loss: f64) -> (f64, f64) {
-        let (variance, keep) = (self.sigma * self.sigma, 1.0 - self.rate);
+        let variance = self.sigma * self.sigma;
         if self.exchanged {
             // x = σ² (L/2 + asinh(a sinh(L/2))) with a = e^(1/2σ²) (1 − q)/q, which may be huge.
-            let log_a = 0.5 / variance + keep.ln() - self.rate.ln();
+            let log_a = 0.5 / variance + libm::log1p(-self.rate) - self.rate.ln();
             let half = 0.5 * loss.abs();
             let log_sinh = if half > 20.0 { half - std::f64::consts::LN_2 } else { libm::sinh(half).ln() };
             let log_z = log_a + log_sinh;
@@ -74,11 +74,12 @@ impl Pair {
             };
             return (variance * (0.5 * loss + turn.copysign(loss)), 0.5 * variance * (1.0 + slope));
         }
-        let rest = keep * libm::exp(-loss);
-        if rest >= 1.0 {
+        // 1 − (1 − q) e^-L, which is as small as q: a difference of numbers near 1 would lose it.
+        let share = -libm::expm1(libm::log1p(-self.rate) - loss);
+        if share <= 0.0 {
             return (f64::NEG_INFINITY, f64::INFINITY);
         }
-        (0.5 + variance * (loss - self.rate.ln() + libm::log1p(-rest)), variance / (1.0 - rest))
+        (0.5 + variance * (loss - self.rate.ln() + share.ln()), variance / share)
     }
 
     /// The density of L under P at `first`, `first` + `step`, .., all of them losses that some x has.
@@ -96,13 +97,16 @@ impl Pair {
         let offset = 0.5 - variance * self.rate.ln();
         let log_peak = normal_log_pdf(0.0, 0.0, self.sigma) + variance.ln();
         let (half_precision, factor) = (0.5 / variance, libm::exp(-step));
+        let log_keep = libm::log1p(-self.rate);
         let mut densities = Vec::with_capacity(count);
         let mut rest = 0.0;
         for i in 0..count {
             let loss = at(i);
             rest = if i % 64 == 0 { keep * libm::exp(-loss) } else { rest * factor };
-            let x = offset + variance * (loss + libm::log1p(-rest));
-            densities.push(libm::exp(log_peak - x * x * half_precision + loss) / (1.0 - rest));
+            let share = if rest > 0.5 { -libm::expm1(log_keep - loss) } else { 1.0 - rest };
+            let log_share = if rest > 0.5 { share.ln() } else { libm::log1p(-rest) };
+            let x = offset + variance * (loss + log_share);
+            densities.push(libm::exp(log_peak - x * x * half_precision + loss) / share);
         }
         densities
     }
@@ -150,6 +154,19 @@ mod tests {
                     assert!((slope * derivative - 1.0).abs() < 1e-5, "{pair:?} {x} {slope} {derivative}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_tiny_rate_loses_no_digits() {
+        let pair = Pair { sigma: 1.0, rate: 1e-12, exchanged: false };
+        for x in [-1.0, 0.1, 2.0, 6.0] {
+            let loss = pair.loss(x);
+            let (found, slope) = pair.position(loss);
+            let density = pair.loss_densities(loss, 1e-15, 1)[0];
+            // q e^y = e^L − (1 − q): the rounding of q e^y − q limits x where e^y is small.
+            assert!((found - x).abs() < 1e-14 * (1.0 + libm::exp(0.5 - x)), "{x} {found}");
+            assert!((density / (libm::exp(pair.log_density(x)) * slope) - 1.0).abs() < 1e-12, "{x} {density:e}");
         }
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Plan {
     pub(super) step: f64,
     /// ln δ, about.
     pub(super) log_delta: f64,
+    /// Points to transform, over all parts.
+    pub(super) work: f64,
 }
 
 impl Part {
@@ -63,7 +65,7 @@ impl Part {
 }
 
 impl Plan {
-    pub(super) fn new(history: &History, step: f64, target: Target, widening: f64) -> Result<Self> {
+    pub(super) fn new(history: &History, step: f64, target: Target, widening: f64, most_work: f64) -> Result<Self> {
         let mut parts = parts(history, 38.0);
         let log_moment = |parts: &[Part], t: f64, mirrored: bool| parts.iter().map(|part| part.log_moment(t, mirrored)).sum::<f64>();
         let times: f64 = parts.iter().map(|part| part.times as f64).sum();
@@ -134,7 +136,14 @@ impl Plan {
                 "no ε of use comes out of that by PLD; expected more noise, or use the Rdp accountant",
             ));
         }
-        Ok(Self { parts, sides, z, step, log_delta })
+        let work = window / step * parts.len() as f64;
+        if work > most_work {
+            return Err(Error::config(
+                format!("PLD would transform more than {most_work:e} points for this event at delta {:e}", libm::exp(log_delta)),
+                "use the Rdp accountant, a coarser discretisation or fewer kinds of releases",
+            ));
+        }
+        Ok(Self { parts, sides, z, step, log_delta, work })
     }
 }
 

@@ -28,8 +28,8 @@ fn curves(event: &Event, orders: &[f64], adjacency: Adjacency) -> Result<Curves>
     Ok(match shape(event)? {
         Shape::Nothing => nothing(),
         Shape::Release { sigma, rate: 1.0, .. } => Curves {
-            one: orders.iter().map(|order| order / (2.0 * sigma * sigma)).collect(),
-            exchanged: orders.iter().map(|order| 2.0 * order / (sigma * sigma)).collect(),
+            one: orders.iter().map(|order| bounded(order / (2.0 * sigma * sigma))).collect(),
+            exchanged: orders.iter().map(|order| bounded(2.0 * order / (sigma * sigma))).collect(),
         },
         Shape::Release { sigma, rate, .. } => {
             if adjacency == Adjacency::ReplaceOne {
@@ -38,7 +38,8 @@ fn curves(event: &Event, orders: &[f64], adjacency: Adjacency) -> Result<Curves>
                     "use the Pld accountant, or the relation AddOrRemoveOne",
                 ));
             }
-            Curves { one: SampledGaussian::new(sigma, rate).curve(orders), exchanged: vec![] }
+            let curve = SampledGaussian::new(sigma, rate).curve(orders);
+            Curves { one: curve.into_iter().map(bounded).collect(), exchanged: vec![] }
         }
         Shape::Repeat { times, of } => {
             let mut inner = curves(&of, orders, adjacency)?;
@@ -72,6 +73,11 @@ fn curves(event: &Event, orders: &[f64], adjacency: Adjacency) -> Result<Curves>
             Curves { one: largest, exchanged: zip(&exchanged, &across, f64::max) }
         }
     })
+}
+
+/// What could not be computed bounds nothing: minima and maxima would pass over it.
+pub(super) fn bounded(rdp: f64) -> f64 {
+    if rdp.is_finite() { rdp } else { f64::INFINITY }
 }
 
 fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {

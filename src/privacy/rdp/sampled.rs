@@ -57,7 +57,7 @@ impl SampledGaussian {
             return f64::INFINITY;
         }
         let terms: Vec<f64> = self.nodes.iter().map(|&(ratio, weight)| weight + log_excess(order, ratio)).collect();
-        log1p_exp(log_sum_exp(&terms))
+        log_one_and(&terms)
     }
 
     /// ln A for a whole order: 1 + Σ_{i≥2} C(α, i) qⁱ (1 − q)^(α−i) (e^{(i² − i)/2σ²} − 1).
@@ -72,20 +72,25 @@ impl SampledGaussian {
             let growth = if exponent > 36.0 { exponent } else { libm::expm1(exponent).ln() };
             terms.push(log_binomial + growth);
         }
-        log1p_exp(log_sum_exp(&terms))
+        log_one_and(&terms)
     }
 }
 
 /// ln((1 + x)^α − 1 − αx) where `ratio` = ln(1 + x).
 fn log_excess(order: f64, ratio: f64) -> f64 {
     if ratio * order < 30.0 {
-        return (libm::expm1(order * ratio) - order * libm::expm1(ratio)).max(0.0).ln();
+        let excess = libm::expm1(order * ratio) - order * libm::expm1(ratio);
+        return if excess < 0.0 { f64::NEG_INFINITY } else { excess.ln() };
     }
     let rest = order * libm::exp(-(order - 1.0) * ratio) - (order - 1.0) * libm::exp(-order * ratio);
     order * ratio + libm::log1p(-rest)
 }
 
-/// ln(1 + eˣ).
-fn log1p_exp(x: f64) -> f64 {
+/// ln(1 + Σ eˣ); infinite where a term is not a number.
+pub(super) fn log_one_and(terms: &[f64]) -> f64 {
+    if terms.iter().any(|term| term.is_nan()) {
+        return f64::INFINITY;
+    }
+    let x = log_sum_exp(terms);
     if x > 36.0 { x } else { libm::log1p(libm::exp(x)) }
 }
