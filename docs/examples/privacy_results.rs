@@ -15,7 +15,7 @@ const DELTA: f64 = 1e-5;
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.is_empty() {
-        println!("name what to measure: mnist, fashion, sgd-mnist, sgd-fashion, noise, curves");
+        println!("name what to measure: mnist, fashion, sgd-mnist, sgd-fashion, encoder-mnist, noise, curves");
     }
     let lab = Lab::new()?.seed(1).quiet();
     for name in wanted {
@@ -24,6 +24,7 @@ fn main() -> Result<()> {
             "fashion" => utility("fashion", &Dataset::fashion_mnist()?, &Augment::dsa(), &lab)?,
             "sgd-mnist" => training("mnist", &Dataset::mnist()?, &lab)?,
             "sgd-fashion" => training("fashion", &Dataset::fashion_mnist()?, &lab)?,
+            "encoder-mnist" => controls("mnist", &Dataset::mnist()?, &lab)?,
             "noise" => noise()?,
             "curves" => curves()?,
             other => println!("{other}: not known"),
@@ -92,15 +93,34 @@ fn encoder(table: &mut PrivacyUtility, split: &Split, lab: &Lab) -> Result<()> {
     let test = split.test.clone().declared_public();
     for epsilon in [1.0, 10.0] {
         let start = Instant::now();
-        let coder = PrivateAutoencoder::new(64, 1.0).with_network(Coder::Dense { hidden: vec![256] });
-        let coder = coder.with_batch(1024).with_epochs(10).with_optimizer(Optimizer::adam(0.005));
-        let encoder = coder.to_epsilon(epsilon, DELTA, &private)?.fit(&private, lab)?;
+        let encoder = coder().to_epsilon(epsilon, DELTA, &private)?.fit(&private, lab)?;
         let codes = encoder.encode(&public)?;
         let model = Train::new(Arch::mlp()).with_epochs(30).fit(&codes, lab)?;
         let accuracy = model.accuracy(&encoder.encode(&test)?)?.value();
         table.add("DP-AuGM, 5,000 public records", encoder.event(), vec![accuracy], start.elapsed().as_secs_f64())?;
     }
     Ok(())
+}
+
+/// DP-AuGM beside its controls, for several amounts of public data (two seeds).
+fn controls(name: &str, split: &Split, lab: &Lab) -> Result<()> {
+    let n = split.train.len();
+    let private = split.train.subset(&(0..n - 5_000).collect::<Vec<_>>())?;
+    let public = split.train.subset(&(n - 5_000..n).collect::<Vec<_>>())?.declared_public();
+    let public = Split { train: public, test: split.test.clone().declared_public() };
+    let report = EncoderControls::new(coder().to_epsilon(10.0, DELTA, &private)?, Train::new(Arch::mlp()).with_epochs(30))
+        .with_sizes(&[100, 500, 1_000, 5_000])
+        .with_seeds(2)
+        .measure(&private, &public, lab)?;
+    report.save(Path::new(RESULTS).join(format!("private_encoder_{name}")))?;
+    println!("\n{}\n", report.to_markdown());
+    Ok(())
+}
+
+/// The autoencoder of the tables.
+fn coder() -> PrivateAutoencoder {
+    let network = Coder::Dense { hidden: vec![256] };
+    PrivateAutoencoder::new(64, 1.0).with_network(network).with_batch(1024).with_epochs(10).with_optimizer(Optimizer::adam(0.005))
 }
 
 /// The noise that ε = 1 asks for, as a function of the records per class.
