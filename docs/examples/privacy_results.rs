@@ -15,7 +15,7 @@ const DELTA: f64 = 1e-5;
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.is_empty() {
-        println!("name what to measure: mnist, fashion, sgd-mnist, sgd-fashion, encoder-mnist, noise, curves");
+        println!("name what to measure: mnist, fashion, sgd-mnist, sgd-fashion, encoder-mnist, steps-mnist, noise, curves");
     }
     let lab = Lab::new()?.seed(1).quiet();
     for name in wanted {
@@ -25,6 +25,7 @@ fn main() -> Result<()> {
             "sgd-mnist" => training("mnist", &Dataset::mnist()?, &lab)?,
             "sgd-fashion" => training("fashion", &Dataset::fashion_mnist()?, &lab)?,
             "encoder-mnist" => controls("mnist", &Dataset::mnist()?, &lab)?,
+            "steps-mnist" => steps(&Dataset::mnist()?, &lab)?,
             "noise" => noise()?,
             "curves" => curves()?,
             other => println!("{other}: not known"),
@@ -114,6 +115,16 @@ fn controls(name: &str, split: &Split, lab: &Lab) -> Result<()> {
         .measure(&private, &public, lab)?;
     report.save(Path::new(RESULTS).join(format!("private_encoder_{name}")))?;
     println!("\n{}\n", report.to_markdown());
+    Ok(())
+}
+
+/// NDPDC with three times as many steps, each with more noise.
+fn steps(split: &Split, lab: &Lab) -> Result<()> {
+    let independent = Augment::digits().with_pairing(Pairing::Independent);
+    let recipe = Train::on_condensed(Arch::conv_net().with_width(32)).with_epochs(200).with_augment(independent);
+    let mut table = PrivacyUtility::new("NDPDC, 300 steps", &split.train, &split.test, DELTA).with_recipe(recipe);
+    table.synthesis(&PrivateDistributionMatching::small(10, 1.0).with_steps(300).with_augment(Augment::digits()), lab)?;
+    println!("\n{}\n", table.to_markdown());
     Ok(())
 }
 

@@ -11,7 +11,7 @@
 //! With an augmentation both batches of a class go through the same random changes at every step.
 //!
 //! # Privacy
-//! None ([`Event::NonPrivate`](crate::privacy::Event::NonPrivate)): the influence of one record on the means is small but not hidden.
+//! None ([`Event::NonPrivate`]): the influence of one record on the means is small but not hidden.
 //!
 //! # References
 //! Zhao and Bilen, "Dataset Condensation with Distribution Matching", arXiv 2110.04181.

@@ -11,7 +11,7 @@
 //! With [`GradientMatching::siamese`] (DSA) both batches of a class go through the same random augmentation at every step.
 //!
 //! # Privacy
-//! None ([`Event::NonPrivate`](crate::privacy::Event::NonPrivate)): real gradients steer every synthetic record.
+//! None ([`Event::NonPrivate`]): real gradients steer every synthetic record.
 //!
 //! # References
 //! Zhao, Mopuri and Bilen, "Dataset Condensation with Gradient Matching", arXiv 2006.05929; Zhao and Bilen, "Dataset Condensation

@@ -11,7 +11,7 @@
 //! records of a centre's cluster, for it is their mean and of nothing else.
 //!
 //! # Privacy
-//! None ([`Event::NonPrivate`](crate::privacy::Event::NonPrivate)): a cluster of one record publishes that record as it is, and
+//! None ([`Event::NonPrivate`]): a cluster of one record publishes that record as it is, and
 //! outliers tend to be alone.
 //!
 //! # References

@@ -13,7 +13,7 @@
 //! from as many random real records.
 //!
 //! # Privacy
-//! None ([`Event::NonPrivate`](crate::privacy::Event::NonPrivate)).
+//! None ([`Event::NonPrivate`]).
 //!
 //! # References
 //! Nguyen, Chen and Lee, "Dataset Meta-Learning from Kernel Ridge-Regression", arXiv 2011.00050; defaults from the authors'

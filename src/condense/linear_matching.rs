@@ -10,7 +10,7 @@
 //! [`reconstruct`] finds the record, exactly: x_n = n mean(S*) − Σ rest. Small influence is not privacy.
 //!
 //! # Privacy
-//! None ([`Event::NonPrivate`](crate::privacy::Event::NonPrivate)): given the start, the result is a function of the records, and from
+//! None ([`Event::NonPrivate`]): given the start, the result is a function of the records, and from
 //! real records as a start it is these records plus one common offset.
 //!
 //! # References

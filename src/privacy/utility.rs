@@ -229,6 +229,12 @@ impl PrivacyUtility {
 
     const HEADERS: [&str; 7] = ["method", "ε", "accuracy % [95 %]", "networks", "releases", "minutes", "published %"];
 
+    /// The last column is of use only where something was published.
+    fn columns(&self) -> usize {
+        let published = self.rows.iter().any(|row| row.published.is_some());
+        Self::HEADERS.len() - usize::from(!published)
+    }
+
     fn cells(row: &Row) -> [String; 7] {
         let accuracy = match row.accuracy() {
             Ok((mean, low, high)) => format!("{:.1} [{:.1}, {:.1}]", 100.0 * mean, 100.0 * low, 100.0 * high),
@@ -248,8 +254,9 @@ impl PrivacyUtility {
     /// The rows as a Markdown table.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        let mut lines = vec![format!("| {} |", Self::HEADERS.join(" | ")), format!("|{}", "---|".repeat(Self::HEADERS.len()))];
-        lines.extend(self.rows.iter().map(|row| format!("| {} |", Self::cells(row).join(" | "))));
+        let columns = self.columns();
+        let mut lines = vec![format!("| {} |", Self::HEADERS[..columns].join(" | ")), format!("|{}", "---|".repeat(columns))];
+        lines.extend(self.rows.iter().map(|row| format!("| {} |", Self::cells(row)[..columns].join(" | "))));
         lines.join("\n")
     }
 
@@ -274,12 +281,18 @@ impl PrivacyUtility {
 
 impl Show for PrivacyUtility {
     fn figure(&self) -> Figure {
-        let mut table = Table::new(Self::HEADERS);
+        let columns = self.columns();
+        let mut table = Table::new(Self::HEADERS[..columns].to_vec());
         let mut plot = Plot::new("Accuracy against ε").x_label("ε").y_label("test accuracy (%)").log_x();
         let mut methods: Vec<&str> = self.rows.iter().map(|row| row.method.as_str()).collect();
         methods.dedup();
+        let known = self.rows.iter().map(|row| row.epsilon.value).filter(|value| value.is_finite() && *value > 0.0);
+        let (low, high) = known.fold((f64::INFINITY, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));
+        if high > 0.0 {
+            plot = plot.x_range(low / 1.5, high * 1.5);
+        }
         for row in &self.rows {
-            table = table.row(Self::cells(row));
+            table = table.row(Self::cells(row)[..columns].to_vec());
         }
         for method in methods {
             let of_method = self.rows.iter().filter(|row| row.method == method && row.epsilon.value.is_finite());
