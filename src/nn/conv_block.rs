@@ -1,4 +1,4 @@
-//! Convolution 3×3, instance norm, ReLU and average pool 2×2 in one pass: the block of the ConvNet, on the processor.
+//! Convolution 3×3, instance or group norm, ReLU and average pool 2×2 in one pass: the block of the ConvNet, on the processor.
 //!
 //! One image at a time goes through the whole block while it is in the cache; the layer by layer path writes and reads every
 //! activation several times. The numbers are those of the four layers (tested against them and against burn's autodiff), so a
@@ -9,7 +9,7 @@ mod kernel;
 
 pub(crate) use gradients::BlockGradients;
 
-use super::{AvgPool, Conv2d, InstanceNorm, Layer};
+use super::{AvgPool, Conv2d, GroupNorm, InstanceNorm, Layer};
 use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use kernel::{Correlation, WeightGradient};
@@ -21,6 +21,8 @@ pub(super) struct ConvBlock {
     inputs: usize,
     outputs: usize,
     padding: usize,
+    /// Channels that are normalised together: 1 for instance norm.
+    group: usize,
     epsilon: f32,
 }
 
@@ -39,16 +41,14 @@ pub(crate) struct BlockSaved {
 impl ConvBlock {
     /// The block that these layers are, if they are one.
     pub(super) fn of(layers: &[Layer]) -> Option<Self> {
-        match layers {
-            [
-                Layer::Conv2d(Conv2d { inputs, outputs, kernel: 3, stride: 1, padding }),
-                Layer::InstanceNorm(InstanceNorm { channels, epsilon }),
-                Layer::Relu,
-                Layer::AvgPool(AvgPool { size: 2 }),
-                ..,
-            ] if channels == outputs => Some(Self { inputs: *inputs, outputs: *outputs, padding: *padding, epsilon: *epsilon as f32 }),
-            _ => None,
-        }
+        let [Layer::Conv2d(conv), norm, Layer::Relu, Layer::AvgPool(AvgPool { size: 2 }), ..] = layers else { return None };
+        let Conv2d { inputs, outputs, kernel: 3, stride: 1, padding } = *conv else { return None };
+        let (channels, group, epsilon) = match *norm {
+            Layer::InstanceNorm(InstanceNorm { channels, epsilon }) => (channels, 1, epsilon),
+            Layer::GroupNorm(GroupNorm { groups, channels, epsilon }) if groups > 0 => (channels, channels / groups, epsilon),
+            _ => return None,
+        };
+        (channels == outputs).then_some(Self { inputs, outputs, padding, group, epsilon: epsilon as f32 })
     }
 
     /// How many layers the block stands for.
@@ -219,11 +219,18 @@ impl ConvBlock {
             sums.shift[c] += sums.mean[c];
             sums.scale[c] += sums.slope[c];
         }
+        // The means of γg and γg·x̂ over the group.
         let share = 1.0 / (h * w) as f32;
+        sums.group_mean.clear();
+        sums.group_slope.clear();
+        sums.group_mean.extend(sums.mean.iter().zip(scale).map(|(mean, scale)| share * scale * mean));
+        sums.group_slope.extend(sums.slope.iter().zip(scale).map(|(slope, scale)| share * scale * slope));
+        average(&mut sums.group_mean, self.group);
+        average(&mut sums.group_slope, self.group);
         for (normal, out) in normal.chunks_exact(o).zip(out.chunks_exact_mut(o)) {
-            let (mean, slope, scale) = (&sums.mean[..o], &sums.slope[..o], &scale[..o]);
+            let (mean, slope, scale) = (&sums.group_mean[..o], &sums.group_slope[..o], &scale[..o]);
             for c in 0..o {
-                out[c] = scale[c] * inverse[c] * (out[c] - share * (mean[c] + normal[c] * slope[c]));
+                out[c] = inverse[c] * (scale[c] * out[c] - mean[c] - normal[c] * slope[c]);
             }
         }
     }
@@ -234,6 +241,8 @@ struct NormSums {
     pooled: Vec<f32>,
     mean: Vec<f32>,
     slope: Vec<f32>,
+    group_mean: Vec<f32>,
+    group_slope: Vec<f32>,
     scale: Vec<f32>,
     shift: Vec<f32>,
 }
@@ -241,7 +250,8 @@ struct NormSums {
 impl NormSums {
     fn new(outputs: usize) -> Self {
         let zeros = || vec![0.0; outputs];
-        Self { pooled: vec![], mean: zeros(), slope: zeros(), scale: zeros(), shift: zeros() }
+        let (group_mean, group_slope) = (vec![], vec![]);
+        Self { pooled: vec![], mean: zeros(), slope: zeros(), group_mean, group_slope, scale: zeros(), shift: zeros() }
     }
 }
 
@@ -278,7 +288,7 @@ impl WithSimd for Forward<'_> {
         for (i, (image, y)) in images.enumerate() {
             block.pad(image, [height, width], &mut pad);
             correlation.run(simd, &packed, &pad, &mut z);
-            moments(&z, block.epsilon, &mut mean, &mut inverse);
+            moments(&z, block.epsilon, block.group, &mut mean, &mut inverse);
             for z in z.chunks_exact_mut(o) {
                 let (mean, inverse) = (&mean[..o], &inverse[..o]);
                 for c in 0..o {
@@ -378,9 +388,9 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// Mean and 1 / √(σ² + ε) of every channel of `z` `[pixels, channels]`.
+/// Mean and 1 / √(σ² + ε) of every channel of `z` `[pixels, channels]`, over groups of `group` channels.
 #[inline(always)]
-fn moments(z: &[f32], epsilon: f32, mean: &mut [f32], inverse: &mut [f32]) {
+fn moments(z: &[f32], epsilon: f32, group: usize, mean: &mut [f32], inverse: &mut [f32]) {
     let o = mean.len();
     let share = 1.0 / (z.len() / o) as f32;
     mean.fill(0.0);
@@ -389,12 +399,25 @@ fn moments(z: &[f32], epsilon: f32, mean: &mut [f32], inverse: &mut [f32]) {
         mean.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
     }
     mean.iter_mut().for_each(|sum| *sum *= share);
+    average(mean, group);
     for z in z.chunks_exact(o) {
         for ((sum, z), mean) in inverse.iter_mut().zip(z).zip(&*mean) {
             *sum += (z - mean) * (z - mean);
         }
     }
+    average(inverse, group);
     inverse.iter_mut().for_each(|sum| *sum = 1.0 / (*sum * share + epsilon).sqrt());
+}
+
+/// Puts the mean of every group in the place of its members.
+#[inline(always)]
+fn average(values: &mut [f32], group: usize) {
+    if group > 1 {
+        for members in values.chunks_exact_mut(group) {
+            let mean = members.iter().sum::<f32>() / group as f32;
+            members.fill(mean);
+        }
+    }
 }
 
 /// Scale, shift, ReLU and the mean of 2×2 squares: `[h, w, channels]` to `[h / 2, w / 2, channels]`.

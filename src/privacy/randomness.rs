@@ -5,6 +5,7 @@ use crate::lab::Rng;
 use rand::{Rng as _, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The source of a mechanism's samples and noise.
@@ -55,6 +56,14 @@ impl Source {
 
     /// `count` independent normal numbers of mean 0 and the given deviation.
     pub(crate) fn normals(&mut self, count: usize, deviation: f64) -> Vec<f64> {
+        const TOGETHER: usize = 4096;
+        if count > TOGETHER {
+            // Streams of one fresh seed: the same numbers whatever the number of threads.
+            let streams: Vec<(u64, usize)> =
+                (0..count.div_ceil(TOGETHER)).map(|i| (i as u64, TOGETHER.min(count - i * TOGETHER))).collect();
+            let base = self.fork();
+            return streams.into_par_iter().flat_map_iter(|(stream, count)| base.stream(stream).normals(count, deviation)).collect();
+        }
         let normal = |rng: &mut dyn FnMut() -> f64| deviation * rng();
         match self {
             Self::Seeded(rng) => {
@@ -64,6 +73,37 @@ impl Source {
             Self::Secure(rng) => {
                 let mut draw = || (0..4).map(|_| -> f64 { StandardNormal.sample(rng) }).sum::<f64>() / 2.0;
                 (0..count).map(|_| normal(&mut draw)).collect()
+            }
+        }
+    }
+
+    /// An independent source of the same kind.
+    fn fork(&mut self) -> Self {
+        let mut seed = [0; 32];
+        match self {
+            Self::Seeded(rng) => {
+                rng.fill_bytes(&mut seed);
+                Self::Seeded(Rng::from_seed(seed))
+            }
+            Self::Secure(rng) => {
+                rng.fill_bytes(&mut seed);
+                Self::Secure(ChaCha20Rng::from_seed(seed))
+            }
+        }
+    }
+
+    /// One of the many streams of its seed.
+    fn stream(&self, stream: u64) -> Self {
+        match self {
+            Self::Seeded(rng) => {
+                let mut rng = rng.clone();
+                rng.set_stream(stream);
+                Self::Seeded(rng)
+            }
+            Self::Secure(rng) => {
+                let mut rng = rng.clone();
+                rng.set_stream(stream);
+                Self::Secure(rng)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! First order against burn's autodiff, layer by layer and fused.
 
 use super::*;
-use crate::nn::{Arch, AvgPool, Conv2d, InstanceNorm, Linear, Loss, MaxPool, Optimizer};
+use crate::nn::{Arch, AvgPool, Conv2d, GroupNorm, InstanceNorm, Linear, Loss, MaxPool, Optimizer};
 use crate::{Device as Kind, Lab};
 use burn::tensor::activation::log_softmax;
 use rand::RngExt;
@@ -75,6 +75,22 @@ fn conv_net_backward_agrees_with_autodiff() {
 fn the_padded_first_convolution_agrees_with_autodiff() {
     let layers = Arch::conv_net().with_width(3).with_depth(2).layers([1, 28, 28], 3).unwrap();
     backward_agrees_with_autodiff(layers, [2, 1, 28, 28]);
+}
+
+#[test]
+fn a_group_norm_net_backward_agrees_with_autodiff() {
+    let block = |inputs| {
+        vec![
+            Layer::Conv2d(Conv2d { inputs, outputs: 6, kernel: 3, stride: 1, padding: 1 }),
+            Layer::GroupNorm(GroupNorm { groups: 2, channels: 6, epsilon: 1e-5 }),
+            Layer::Relu,
+            Layer::AvgPool(AvgPool { size: 2 }),
+        ]
+    };
+    let mut layers = [block(2), block(6)].concat();
+    assert!(ConvBlock::of(&layers).is_some(), "the block is fused");
+    layers.extend([Layer::Flatten, Layer::Linear(Linear { inputs: 6 * 2 * 2, outputs: 3 })]);
+    backward_agrees_with_autodiff(layers, [4, 2, 9, 8]);
 }
 
 #[test]
