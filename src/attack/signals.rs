@@ -28,6 +28,7 @@ use crate::display::{Figure, Show, Table, show_inline};
 use crate::stats::{MeanInterval, log_sum_exp};
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Logits of many models on the same records, with each model's members.
@@ -41,6 +42,9 @@ pub struct Signals {
     labels: Vec<u32>,      // [n]
     ids: Vec<usize>,       // [n]
     marked: Vec<bool>,     // [n]
+    started: Vec<bool>,    // [models, n], or empty when nothing is known
+    population: Option<Box<Signals>>,
+    released: BTreeMap<String, Vec<f64>>, // [models, n] each
     manifest: Manifest,
 }
 
@@ -74,7 +78,8 @@ impl Signals {
             return Err(Error::data("signals", format!("model {model}, record {record}"), "a logit is not finite", remedy));
         }
         let (ids, marked) = ((0..n).collect(), vec![false; n]);
-        Ok(Self { logits, models, queries, classes, membership, labels, ids, marked, manifest })
+        let (started, population, released) = (vec![], None, BTreeMap::new());
+        Ok(Self { logits, models, queries, classes, membership, labels, ids, marked, started, population, released, manifest })
     }
 
     /// The same signals with each record's position in the pool (`0, 1, ..` unless said).
@@ -95,6 +100,61 @@ impl Signals {
         self.one_each("marks", marked.len())?;
         self.marked = marked;
         Ok(self)
+    }
+
+    /// The same signals with a population: records that no model learned from, under the same models and queries.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when models, queries or classes differ; [`Error::Config`] when a model had one of the records as a member.
+    pub fn with_population(mut self, population: Self) -> Result<Self> {
+        let sides = |signals: &Self| [signals.models, signals.queries, signals.classes];
+        if sides(&population) != sides(&self) {
+            let what = format!("a population with [models, queries, classes] = {:?}", sides(&population));
+            return Err(Error::mismatch(what, format!("the signals have {:?}", sides(&self))));
+        }
+        if let Some(at) = population.membership.iter().position(|&member| member) {
+            let what = format!("record {} of the population is a member of model {}", at % population.len(), at / population.len());
+            return Err(Error::config(what, "a population is made of records that no model learned from"));
+        }
+        self.population = Some(Box::new(Self { population: None, ..population }));
+        Ok(self)
+    }
+
+    /// The same signals with the records that each run's release started from, row-major `[models, n]`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] unless there is one mark for each model and record, and only members are marked.
+    pub fn with_started(mut self, started: Vec<bool>) -> Result<Self> {
+        self.one_each_trial("start marks", started.len())?;
+        if let Some(at) = (0..started.len()).find(|&at| started[at] && !self.membership[at]) {
+            let what = format!("model {} started from record {}, no member of it", at / self.len(), at % self.len());
+            return Err(Error::config(what, "a release can start from members only"));
+        }
+        self.started = started;
+        Ok(self)
+    }
+
+    /// The same signals with the scores that an attack on what was released gave, row-major `[models, n]`, higher = member. Scores of the
+    /// same name are replaced.
+    ///
+    /// # Errors
+    /// [`Error::Config`] unless there is one finite score for each model and record.
+    pub fn with_released(mut self, name: &str, scores: Vec<f64>) -> Result<Self> {
+        self.one_each_trial("scores", scores.len())?;
+        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+            let what = format!("score of model {}, record {} is {}", at / self.len(), at % self.len(), scores[at]);
+            return Err(Error::config(what, "expected finite scores"));
+        }
+        self.released.insert(name.to_string(), scores);
+        Ok(self)
+    }
+
+    fn one_each_trial(&self, what: &str, have: usize) -> Result<()> {
+        if have == self.membership.len() {
+            return Ok(());
+        }
+        let expected = format!("expected one for each of {} models × {} records", self.models, self.len());
+        Err(Error::config(format!("{have} {what}"), expected))
     }
 
     fn one_each(&self, what: &str, have: usize) -> Result<()> {
@@ -179,6 +239,24 @@ impl Signals {
         (0..self.len()).filter(|&record| self.marked[record]).collect()
     }
 
+    /// Records that no model learned from, under the same models: the test set of the game, if it had one.
+    #[must_use]
+    pub fn population(&self) -> Option<&Self> {
+        self.population.as_deref()
+    }
+
+    /// Whether the release of each run started from the record, row-major `[models, n]`; empty when nothing is known.
+    #[must_use]
+    pub fn started(&self) -> &[bool] {
+        &self.started
+    }
+
+    /// The scores of attacks on what was released, by name, row-major `[models, n]` each.
+    #[must_use]
+    pub fn released(&self) -> &BTreeMap<String, Vec<f64>> {
+        &self.released
+    }
+
     /// What the signals were made from.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
@@ -213,6 +291,21 @@ impl Signals {
         })
     }
 
+    /// log p of every class, log softmax, under one model, row-major `[n, queries, classes]`.
+    ///
+    /// # Errors
+    /// As [`Signals::phi`].
+    pub fn log_probabilities(&self, model: usize) -> Result<Vec<f64>> {
+        self.check_model(model)?;
+        let rows = self.len() * self.queries;
+        let of_row = |row: &mut Vec<f64>, i: usize| {
+            self.logits.read((model * rows + i) * self.classes, self.classes, row);
+            let total = log_sum_exp(row);
+            row.iter().map(|z| z - total).collect::<Vec<f64>>()
+        };
+        Ok((0..rows).into_par_iter().map_init(Vec::new, of_row).flatten_iter().collect())
+    }
+
     fn each_row(&self, model: usize, statistic: impl Fn(&mut [f64], usize) -> f64 + Sync) -> Result<Vec<f64>> {
         self.check_model(model)?;
         let rows = self.len() * self.queries;
@@ -240,7 +333,10 @@ impl Signals {
         let of_model = |model: usize| records.iter().map(move |&record| model * self.len() + record);
         Ok(Self {
             logits: self.logits.gather((0..self.models).flat_map(of_model).map(|at| at * block), block),
-            membership: (0..self.models).flat_map(of_model).map(|at| self.membership[at]).collect(),
+            membership: gather(&self.membership, (0..self.models).flat_map(of_model)),
+            started: gather(&self.started, (0..self.models).flat_map(of_model)),
+            released: self.each_released(|scores| gather(scores, (0..self.models).flat_map(of_model))),
+            population: self.population.clone(),
             labels: records.iter().map(|&record| self.labels[record]).collect(),
             ids: records.iter().map(|&record| self.ids[record]).collect(),
             marked: records.iter().map(|&record| self.marked[record]).collect(),
@@ -255,11 +351,15 @@ impl Signals {
     pub fn keep_models(&self, models: &[usize]) -> Result<Self> {
         check_positions("model", models, self.models)?;
         let (n, block) = (self.len(), self.len() * self.queries * self.classes);
+        let trials = || models.iter().flat_map(move |&model| model * n..(model + 1) * n);
         let runs = models.iter().filter_map(|&model| self.manifest.runs.get(model).copied()).collect();
         Ok(Self {
             logits: self.logits.gather(models.iter().map(|&model| model * block), block),
             models: models.len(),
-            membership: models.iter().flat_map(|&model| self.membership[model * n..(model + 1) * n].iter().copied()).collect(),
+            membership: gather(&self.membership, trials()),
+            started: gather(&self.started, trials()),
+            released: self.each_released(|scores| gather(scores, trials())),
+            population: self.population.as_ref().map(|population| population.keep_models(models).map(Box::new)).transpose()?,
             labels: self.labels.clone(),
             ids: self.ids.clone(),
             marked: self.marked.clone(),
@@ -268,11 +368,22 @@ impl Signals {
         })
     }
 
+    fn each_released(&self, of: impl Fn(&[f64]) -> Vec<f64>) -> BTreeMap<String, Vec<f64>> {
+        self.released.iter().map(|(name, scores)| (name.clone(), of(scores))).collect()
+    }
+
     fn without_values(&self) -> Self {
         let (logits, manifest) = (Logits::F32(vec![]), self.manifest.clone());
         let Self { models, queries, classes, .. } = *self;
-        Self { logits, models, queries, classes, membership: vec![], labels: vec![], ids: vec![], marked: vec![], manifest }
+        let (membership, labels, ids, marked, started) = (vec![], vec![], vec![], vec![], vec![]);
+        let (population, released) = (None, BTreeMap::new());
+        Self { logits, models, queries, classes, membership, labels, ids, marked, started, population, released, manifest }
     }
+}
+
+/// The values at some places; nothing of nothing.
+fn gather<T: Copy>(values: &[T], places: impl Iterator<Item = usize>) -> Vec<T> {
+    places.filter_map(|at| values.get(at).copied()).collect()
 }
 
 /// φ of one row of logits, which is scratch space.
@@ -377,10 +488,39 @@ pub(super) mod tests {
     #[test]
     fn subset_and_keep_models_take_what_they_name() {
         let signals = made_up(7).with_ids((10..17).collect()).unwrap().with_marked((0..7).map(|i| i > 4).collect()).unwrap();
+        let scores: Vec<f64> = (0..6 * 7).map(f64::from).collect();
+        let population = Signals { membership: vec![false; 42], ..made_up(7) };
+        let signals = signals.with_released("nearest", scores).unwrap().with_started(vec![false; 42]).unwrap();
+        let signals = signals.with_population(population.clone()).unwrap();
         let part = signals.subset(&signals.marked_records()).unwrap().keep_models(&[3, 0]).unwrap();
+        assert_eq!(part.released()["nearest"], [26.0, 27.0, 5.0, 6.0]);
+        assert_eq!(part.started(), [false; 4]);
+        assert_eq!(part.population().unwrap().phi(0).unwrap(), population.phi(3).unwrap());
         assert_eq!((part.models(), part.ids(), part.marked()), (2, &[15, 16][..], &[true, true][..]));
         assert_eq!(part.phi(0).unwrap(), signals.phi(3).unwrap()[5..]);
         assert_eq!(part.members_of(1).unwrap(), &signals.members_of(0).unwrap()[5..]);
         assert!(signals.subset(&[7]).is_err() && signals.keep_models(&[]).is_err());
+    }
+
+    #[test]
+    fn what_does_not_belong_to_the_signals_is_refused() {
+        let signals = made_up(7);
+        assert!(signals.clone().with_population(made_up(7)).unwrap_err().to_string().contains("is a member of model 0"));
+        let fewer = made_up(7).keep_models(&[1]).unwrap();
+        assert!(signals.clone().with_population(fewer).unwrap_err().to_string().contains("[1, 1, 3]"));
+        assert!(signals.clone().with_released("short", vec![0.0; 41]).is_err());
+        let text = signals.clone().with_released("nan", (0..42).map(|i| 1.0 / f64::from(i - 9) - 0.0).collect()).unwrap_err().to_string();
+        assert!(text.contains("model 1, record 2"), "{text}");
+        assert!(signals.with_started(vec![true; 42]).unwrap_err().to_string().contains("no member"));
+    }
+
+    #[test]
+    fn log_probabilities_are_those_of_the_softmax() {
+        let signals = made_up(7);
+        let log_p = signals.log_probabilities(2).unwrap();
+        for (record, row) in log_p.chunks(3).enumerate() {
+            assert!((row.iter().map(|v| v.exp()).sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!((row[signals.labels()[record] as usize] + signals.loss(2).unwrap()[record]).abs() < 1e-12);
+        }
     }
 }

@@ -11,10 +11,17 @@ use std::io::Read;
 use std::path::Path;
 
 const MANIFEST: &str = "freelunch.manifest";
+const LOGITS: &str = "logits";
+const LABELS: &str = "labels";
+const STARTED: &str = "started";
+/// What the names of scores of releases begin with.
+const RELEASED: &str = "released:";
+/// What the names of the population's parts begin with.
+const POPULATION: &str = "population:";
 
 impl Signals {
-    /// Writes one safetensors file: logits, membership, labels, ids, marks, and the manifest as JSON in the metadata. An existing
-    /// file is replaced only when the new one is complete.
+    /// Writes one safetensors file: logits, membership, labels, ids, marks, the population, scores of releases, and the manifest as JSON in
+    /// the metadata. An existing file is replaced only when the new one is complete.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be written.
@@ -51,24 +58,32 @@ impl Signals {
     }
 
     fn to_bytes(&self) -> std::result::Result<Vec<u8>, String> {
-        let (n, bools) = (self.len(), |values: &[bool]| values.iter().map(|&value| u8::from(value)).collect::<Vec<u8>>());
-        let (dtype, logits) = match &self.logits {
-            Logits::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()),
-            Logits::F64(values) => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-        };
-        let labels: Vec<u8> = self.labels.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let ids: Vec<u8> = self.ids.iter().flat_map(|&value| (value as u64).to_le_bytes()).collect();
-        let (membership, marked) = (bools(&self.membership), bools(&self.marked));
-        let parts = [
-            ("logits", dtype, vec![self.models, n, self.queries, self.classes], &logits),
-            ("membership", Dtype::U8, vec![self.models, n], &membership),
-            ("labels", Dtype::U32, vec![n], &labels),
-            ("ids", Dtype::U64, vec![n], &ids),
-            ("marked", Dtype::U8, vec![n], &marked),
-        ];
+        let (n, mut parts) = (self.len(), vec![]);
+        let mut add = |name: &str, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>| parts.push((name.to_string(), dtype, shape, bytes));
+        let bools = |values: &[bool]| values.iter().map(|&value| u8::from(value)).collect::<Vec<u8>>();
+        let (dtype, logits) = self.logits.bytes();
+        add(LOGITS, dtype, vec![self.models, n, self.queries, self.classes], logits);
+        add("membership", Dtype::U8, vec![self.models, n], bools(&self.membership));
+        add(LABELS, Dtype::U32, vec![n], self.labels.iter().flat_map(|value| value.to_le_bytes()).collect());
+        add("ids", Dtype::U64, vec![n], self.ids.iter().flat_map(|&value| (value as u64).to_le_bytes()).collect());
+        add("marked", Dtype::U8, vec![n], bools(&self.marked));
+        if !self.started.is_empty() {
+            add(STARTED, Dtype::U8, vec![self.models, n], bools(&self.started));
+        }
+        for (name, scores) in &self.released {
+            let bytes = scores.iter().flat_map(|score| score.to_le_bytes()).collect();
+            add(&format!("{RELEASED}{name}"), Dtype::F64, vec![self.models, n], bytes);
+        }
+        if let Some(population) = &self.population {
+            let (dtype, logits) = population.logits.bytes();
+            let shape = vec![self.models, population.len(), self.queries, self.classes];
+            add(&format!("{POPULATION}{LOGITS}"), dtype, shape, logits);
+            let labels = population.labels.iter().flat_map(|value| value.to_le_bytes()).collect();
+            add(&format!("{POPULATION}{LABELS}"), Dtype::U32, vec![population.len()], labels);
+        }
         let mut tensors = vec![];
-        for (name, dtype, shape, bytes) in parts {
-            tensors.push((name, TensorView::new(dtype, shape, bytes).map_err(|cause| cause.to_string())?));
+        for (name, dtype, shape, bytes) in &parts {
+            tensors.push((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(|cause| cause.to_string())?));
         }
         let manifest = serde_json::to_string(&self.manifest).map_err(|cause| cause.to_string())?;
         safetensors::serialize(tensors, Some(HashMap::from([(MANIFEST.to_string(), manifest)]))).map_err(|cause| cause.to_string())
@@ -84,18 +99,37 @@ impl Signals {
             Ok(tensor) => Err(format!("{name} are {:?}, expected {kinds:?}", tensor.dtype())),
             Err(cause) => Err(cause.to_string()),
         };
-        let logits = part("logits", &[Dtype::F32, Dtype::F64])?;
-        let shape: [usize; 4] = logits.shape().try_into().map_err(|_| format!("logits of shape {:?}", logits.shape()))?;
-        let logits = match logits.dtype() {
-            Dtype::F64 => Logits::F64(numbers(logits.data(), f64::from_le_bytes)),
-            _ => Logits::F32(numbers(logits.data(), f32::from_le_bytes)),
+        let logits = |name: &str| -> std::result::Result<(Logits, [usize; 4]), String> {
+            let view = part(name, &[Dtype::F32, Dtype::F64])?;
+            let shape: [usize; 4] = view.shape().try_into().map_err(|_| format!("logits of shape {:?}", view.shape()))?;
+            let logits = match view.dtype() {
+                Dtype::F64 => Logits::F64(numbers(view.data(), f64::from_le_bytes)),
+                _ => Logits::F32(numbers(view.data(), f32::from_le_bytes)),
+            };
+            Ok((logits, shape))
         };
-        let labels = numbers(part("labels", &[Dtype::U32])?.data(), u32::from_le_bytes);
+        let labels = |name: &str| part(name, &[Dtype::U32]).map(|tensor| numbers(tensor.data(), u32::from_le_bytes));
+        let has = |name: &str| tensors.names().contains(&name);
         let ids = numbers(part("ids", &[Dtype::U64])?.data(), |bytes| u64::from_le_bytes(bytes) as usize);
         let bools = |name: &str| part(name, &[Dtype::U8]).map(|tensor| tensor.data().iter().map(|&byte| byte != 0).collect::<Vec<bool>>());
-        let made = Self::new(logits, shape, bools("membership")?, labels, manifest).and_then(|signals| signals.with_ids(ids));
-        let marked = bools("marked")?;
-        made.and_then(|signals| signals.with_marked(marked)).map_err(|cause| cause.to_string())
+        let text = |cause: Error| cause.to_string();
+        let (values, shape) = logits(LOGITS)?;
+        let mut signals = Self::new(values, shape, bools("membership")?, labels(LABELS)?, manifest.clone()).map_err(text)?;
+        signals = signals.with_ids(ids).map_err(text)?.with_marked(bools("marked")?).map_err(text)?;
+        if has(STARTED) {
+            signals = signals.with_started(bools(STARTED)?).map_err(text)?;
+        }
+        for name in tensors.names().into_iter().filter(|name| name.starts_with(RELEASED)) {
+            let scores = numbers(part(name, &[Dtype::F64])?.data(), f64::from_le_bytes);
+            signals = signals.with_released(&name[RELEASED.len()..], scores).map_err(text)?;
+        }
+        if has(&format!("{POPULATION}{LOGITS}")) {
+            let (values, shape) = logits(&format!("{POPULATION}{LOGITS}"))?;
+            let nobody = vec![false; shape[0] * shape[1]];
+            let population = Self::new(values, shape, nobody, labels(&format!("{POPULATION}{LABELS}"))?, manifest).map_err(text)?;
+            signals = signals.with_population(population).map_err(text)?;
+        }
+        Ok(signals)
     }
 }
 
@@ -125,6 +159,9 @@ mod tests {
         let folder = scratch("round-trip");
         let path = folder.join("signals.safetensors");
         let signals = made_up(5).with_ids(vec![9, 8, 7, 6, 5]).unwrap().with_marked(vec![true, false, true, false, false]).unwrap();
+        let nobody = Signals { membership: vec![false; 30], ..made_up(5) };
+        let signals = signals.with_population(nobody).unwrap();
+        let signals = signals.with_released("nearest", vec![0.25; 30]).unwrap().with_started(vec![false; 30]).unwrap();
         signals.save(&path).unwrap();
         signals.save(&path).unwrap(); // replaces
         assert!(Signals::load(&path).unwrap() == signals);

@@ -1,5 +1,7 @@
 //! The values of [`Signals`](super::Signals) in the precision in which they came.
 
+use safetensors::Dtype;
+
 /// Logits as the models gave them (f32) or from a program that computes in f64.
 ///
 /// # Example
@@ -32,6 +34,14 @@ impl Logits {
         match self {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
+        }
+    }
+
+    /// The kind of number and the bytes, for a file.
+    pub(super) fn bytes(&self) -> (Dtype, Vec<u8>) {
+        match self {
+            Self::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Self::F64(values) => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         }
     }
 
