@@ -15,20 +15,30 @@
 //! # References
 //! Carlini et al., arXiv 2112.03570; leave-one-out over the shadow models as in Aerni, Zhang, Tramèr, arXiv 2404.17399.
 
+pub mod calibrated;
 pub mod game;
 pub mod likelihood_ratio;
 pub mod loss_threshold;
 pub mod manifest;
+pub mod on_release;
+pub mod pipeline;
+pub mod scores;
 pub mod signals;
+pub mod vulnerability;
 
-pub use game::{Game, Pipeline};
+pub use calibrated::Calibrated;
+pub use game::{Game, Queries};
 pub use likelihood_ratio::{Convention, LikelihoodRatio, Mode, Statistic, Variance};
 pub use loss_threshold::{LossThreshold, ThresholdRule};
 pub use manifest::{Manifest, Run};
+pub use on_release::OnRelease;
+pub use pipeline::{Outcome, Pipeline};
+pub use scores::{Scores, Slice, Sliced};
 pub use signals::{Logits, Signals};
+pub use vulnerability::{Exposed, Stability, Vulnerability};
 
+use crate::Result;
 use crate::roc::Roc;
-use crate::{Error, Result};
 use std::fmt;
 
 /// A membership attack that works on signals.
@@ -74,8 +84,7 @@ pub trait Attack: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Attack::score`], and [`Error::Config`] when no trial is a member or none is a non-member.
     fn roc(&self, signals: &Signals) -> Result<Roc> {
-        let records: Vec<usize> = (0..signals.len()).collect();
-        self.roc_of(signals, &records)
+        Scores::of(self, signals)?.roc()
     }
 
     /// As [`Attack::roc`], counting only the trials of some records, such as the canaries. The others still serve the attack (a
@@ -84,16 +93,7 @@ pub trait Attack: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Attack::roc`], and [`Error::Config`] for no record or one that does not exist.
     fn roc_of(&self, signals: &Signals, records: &[usize]) -> Result<Roc> {
-        signals::check_positions("record", records, signals.len())?;
-        let (mut scores, mut membership) = (vec![], vec![]);
-        for (target, of_all) in self.score_all(signals)?.iter().enumerate() {
-            let members = signals.members_of(target)?;
-            self.check_length(of_all, signals)?;
-            scores.extend(records.iter().map(|&record| of_all[record]));
-            membership.extend(records.iter().map(|&record| members[record]));
-        }
-        let note = format!("{} models × {} records, seed {}", signals.models(), records.len(), signals.manifest().seed);
-        Ok(Roc::new(&scores, &membership)?.named(&self.name()).with_note(&note))
+        Scores::of(self, signals)?.roc_of(records)
     }
 
     /// The curve of one target over all records: independent trials, but few.
@@ -104,15 +104,6 @@ pub trait Attack: fmt::Debug + Send + Sync {
         let members = signals.members_of(target)?;
         let note = format!("model {target} of {}, seed {}", signals.models(), signals.manifest().seed);
         Ok(Roc::new(&self.score(signals, target)?, members)?.named(&self.name()).with_note(&note))
-    }
-
-    #[doc(hidden)]
-    fn check_length(&self, scores: &[f64], signals: &Signals) -> Result<()> {
-        if scores.len() == signals.len() {
-            return Ok(());
-        }
-        let what = format!("{} gave {} scores for {} records", self.name(), scores.len(), signals.len());
-        Err(Error::config(what, "an attack gives one for each"))
     }
 }
 

@@ -6,10 +6,26 @@ use polars::prelude::{CsvWriter, DataFrame, SerWriter};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Error as IoError, Write as _};
 use std::path::Path;
+
+/// A name as a part of file names: letters and digits in lower case, hyphens for the rest.
+pub(crate) fn slug(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of these parts: another key for other parts.
+pub(crate) fn key_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Writes beside the place and renames: a reader sees the old file or the new one, whenever the process is killed.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -89,9 +89,9 @@ impl Lab {
         Ok(self)
     }
 
-    /// The same lab keeping its condensations in a folder: one that was killed, or stopped by the time budget, goes on where it was
-    /// (at most 20 seconds are lost), and one that is complete is read instead of computed again. Parameters, seed, data and
-    /// version of the library must be the same; otherwise it is another run.
+    /// The same lab keeping its condensations and the shadow runs of its games in a folder: one that was killed, or stopped by the time
+    /// budget, goes on where it was (of a condensation at most 20 seconds are lost, of a game the runs under way), and one that is complete is
+    /// read instead of computed again. Parameters, seed, data and version of the library must be the same; otherwise it is another run.
     ///
     /// # Errors
     /// [`Error::Io`] when the folder cannot be created.
@@ -166,11 +166,23 @@ impl Lab {
         Self { ledger: None, ..self.child(label, index) }
     }
 
+    /// Says something that a person should know, unless the lab is quiet.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.quiet {
+            println!("{text}");
+        }
+    }
+
     /// Progress of a piece of work with `total` steps; prints at most one whole line a second.
     #[must_use]
     pub fn progress(&self, what: &str, total: usize) -> Progress {
         let now = Instant::now();
         Progress { what: what.to_string(), total: total.max(1), start: now, last: None, quiet: self.quiet }
+    }
+
+    /// The same lab without a time budget and without a folder: for a part whose whole is limited and kept by others.
+    pub(crate) fn unlimited(self) -> Self {
+        Self { budget_s: None, kept_in: None, ..self }
     }
 
     pub(crate) fn open(&self) -> Result<burn::tensor::Device> {

@@ -17,6 +17,7 @@ pub mod nn;
 pub mod prelude;
 pub mod privacy;
 pub mod quality;
+pub mod released;
 pub mod report;
 pub mod roc;
 mod simd;

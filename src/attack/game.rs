@@ -3,81 +3,27 @@
 //! 1. For every record draw a random order of the k runs; the record is a member of the first k/2 (so "in" and "out" are
 //!    balanced record by record, arXiv 2112.03570).
 //! 2. For every run: condense (or not) the run's members, train a fresh network on the result, and keep the logits of *all*
-//!    records under it. Nothing else is kept.
+//!    records under it, the scores of attacks on what was released, and which records it began as. Neither sets nor networks are kept.
+//! 3. In a lab that keeps ([`Lab::keep`]) every finished run is written to a file of its own: a game that is killed at any moment loses
+//!    the runs that were under way (one for each core), and one with equal settings reads what is there.
+//! 4. After the lab's time budget no run is begun; those under way are finished, and the signals say how many were planned.
 //!
 //! Condensing anew in every run matters: an attack on the classifier alone would keep the condensed set fixed and could not see
 //! what it gives away (arXiv 2209.14987, 2502.12976).
 
-use super::Signals;
+mod kept;
+mod workers;
+
 use super::signals::{Manifest, Run};
-use crate::display::number::significant;
+use super::{Pipeline, Signals};
 use crate::privacy::{Event, worse};
-use crate::synthesize::Synthesize;
-use crate::train::{Model, Train};
-use crate::{Dataset, Device, Error, Lab, Result};
+use crate::released::ReleaseAttack;
+use crate::{Dataset, Error, Lab, Result};
+use kept::Kept;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-/// The randomised algorithm under test: optional condensation, then training.
-///
-/// # Example
-/// ```
-/// use freelunch::{attack::Pipeline, condense::RandomSubset, nn::Arch, train::Train};
-/// let direct = Pipeline::direct(Train::new(Arch::mlp()));
-/// let condensed = Pipeline::through(RandomSubset::new(1), Train::on_condensed(Arch::mlp()));
-/// assert_eq!(direct.name(), "real records");
-/// assert_eq!(condensed.name(), "random subset");
-/// ```
-#[derive(Debug, Clone)]
-pub struct Pipeline {
-    synthesize: Option<Arc<dyn Synthesize>>,
-    train: Train,
-}
-
-impl Pipeline {
-    /// Trains on the real records themselves.
-    #[must_use]
-    pub fn direct(train: Train) -> Self {
-        Self { synthesize: None, train }
-    }
-
-    /// Condenses (or generates) first and trains on what comes out.
-    #[must_use]
-    pub fn through(method: impl Synthesize + 'static, train: Train) -> Self {
-        Self { synthesize: Some(Arc::new(method)), train }
-    }
-
-    /// What the model learns from, and its noise if it learns privately.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let name = self.synthesize.as_ref().map_or_else(|| "real records".into(), |method| method.name());
-        match &self.train.privacy {
-            Some(privacy) => format!("{name}, DP-SGD σ = {}", significant(privacy.noise, 3)),
-            None => name,
-        }
-    }
-
-    /// All parameters.
-    #[must_use]
-    pub fn config(&self) -> serde_json::Value {
-        let method = self.synthesize.as_ref().map(|method| (method.name(), method.config()));
-        serde_json::json!({ "synthesize": method, "train": self.train })
-    }
-
-    /// One run of the whole pipeline.
-    ///
-    /// # Errors
-    /// What the condenser and [`Train::fit`] answer.
-    pub fn run(&self, data: &Dataset, lab: &Lab) -> Result<Model> {
-        match &self.synthesize {
-            None => self.train.fit(data, lab),
-            Some(method) => self.train.fit(&method.synthesize(data, lab)?, lab),
-        }
-    }
-}
 
 /// Which variants of a record the attacker asks the model about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +34,16 @@ pub enum Queries {
     Mirrored,
     /// The record and its shifts by one pixel in the four directions.
     Shifted,
+}
+
+impl Queries {
+    fn count(self) -> usize {
+        match self {
+            Self::Original => 1,
+            Self::Mirrored => 2,
+            Self::Shifted => 5,
+        }
+    }
 }
 
 /// How many shadow runs to play, and what to ask them.
@@ -107,13 +63,18 @@ pub struct Game {
     queries: Queries,
     test: Option<Dataset>,
     canaries: Vec<usize>,
+    copies: Vec<[usize; 2]>,
+    attacks: Vec<Arc<dyn ReleaseAttack>>,
 }
 
 impl Game {
+    /// Records of the test set that serve as population; more add nothing but time.
+    const POPULATION: usize = 2_000;
+
     /// A game of `shadows` runs, an even number of at least 2. 16 show a trend, 64 and more resolve low false positive rates.
     #[must_use]
     pub fn new(shadows: usize) -> Self {
-        Self { shadows, queries: Queries::Original, test: None, canaries: vec![] }
+        Self { shadows, queries: Queries::Original, test: None, canaries: vec![], copies: vec![], attacks: vec![] }
     }
 
     /// The same game with more questions per record.
@@ -123,7 +84,8 @@ impl Game {
         self
     }
 
-    /// The same game, also testing every shadow run's model, so that privacy can be read beside accuracy.
+    /// The same game, also testing every shadow run's model, so that privacy can be read beside accuracy. The first 2,000 records of the
+    /// set become the signals' population, which [`RelativeLikelihood`](super::RelativeLikelihood) compares with.
     #[must_use]
     pub fn with_test(mut self, test: &Dataset) -> Self {
         self.test = Some(test.clone());
@@ -138,12 +100,72 @@ impl Game {
         self
     }
 
-    /// Plays the game on a pool of records. Runs are independent, so they run on all cores; their results do not depend on how
+    /// The same game where each first record is a copy of the second ([`Dataset::with_duplicated`]): it is a member exactly when the other
+    /// one is.
+    #[must_use]
+    pub fn with_copies(mut self, copies: &[[usize; 2]]) -> Self {
+        self.copies = copies.to_vec();
+        self
+    }
+
+    /// The same game, also attacking what each run releases: the set, the encoder, the model. The scores are in
+    /// [`Signals::released`], and [`OnRelease`](super::OnRelease) reads them. Can be called several times.
+    #[must_use]
+    pub fn with_release_attack(mut self, attack: impl ReleaseAttack + 'static) -> Self {
+        self.attacks.push(Arc::new(attack));
+        self
+    }
+
+    /// Plays the game on a pool of records. Runs are independent, so each core plays its own; their results do not depend on how
     /// many there are.
     ///
     /// # Errors
-    /// [`Error::Config`] for an odd or zero number of runs or queries that do not fit tables, and what the pipeline answers.
+    /// [`Error::Config`] for an odd or zero number of runs, queries that do not fit tables, an attack that does not apply to what the
+    /// pipeline releases or a budget that leaves fewer than two runs; [`Error::Io`] when runs cannot be kept; and what the pipeline answers.
     pub fn play(&self, pipeline: &Pipeline, pool: &Dataset, lab: &Lab) -> Result<Signals> {
+        let marked = self.check(pool)?;
+        let (start, deadline) = (Instant::now(), lab.deadline());
+        let member = self.membership(pool.len(), lab);
+        let variants = self.variants(pool)?;
+        let population = match &self.test {
+            Some(test) => self.variants(&test.subset(&(0..test.len().min(Self::POPULATION)).collect::<Vec<_>>())?)?,
+            None => vec![],
+        };
+        let manifest = Manifest {
+            name: pipeline.name(),
+            game: self.settings(),
+            planned: self.shadows,
+            ..Manifest::new(pipeline.config(), lab.seed_value(), &pool.digest())
+        };
+        let kept = Kept::of(&manifest, lab)?;
+        let progress = Mutex::new((lab.progress(&format!("shadow runs, {}", pipeline.name()), self.shadows), 0));
+        let play_one = |m: usize| -> Result<Option<Played>> {
+            let found = kept.as_ref().and_then(|kept| kept.load(m));
+            let played = match found {
+                Some(played) => played,
+                None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Ok(None),
+                None => {
+                    let members: Vec<usize> = (0..pool.len()).filter(|&i| member[m * pool.len() + i]).collect();
+                    let played = self.play_one(pipeline, pool, &members, [&variants, &population], &lab.simulation("shadow", m as u64))?;
+                    if let Some(kept) = &kept {
+                        kept.save(m, &played)?;
+                    }
+                    played
+                }
+            };
+            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.1 += 1;
+            let done = progress.1;
+            progress.0.step(done, "");
+            Ok(Some(played))
+        };
+        let played = workers::each(self.shadows, lab.device(), play_one)?;
+        let seconds = start.elapsed().as_secs_f64();
+        self.signals(played, &member, marked, pool, Manifest { seconds, ..manifest })
+    }
+
+    /// Which records are marked, if all that was asked for is possible.
+    fn check(&self, pool: &Dataset) -> Result<Vec<bool>> {
         if self.shadows < 2 || !self.shadows.is_multiple_of(2) {
             return Err(Error::config(format!("shadows is {}", self.shadows), "expected an even number of at least 2"));
         }
@@ -153,6 +175,10 @@ impl Game {
         if let Some(test) = &self.test {
             pool.same_kind(test)?;
         }
+        if let Some(pair) = self.copies.iter().find(|pair| pair.iter().any(|&at| at >= pool.len()) || pair[0] == pair[1]) {
+            let expected = format!("expected two different positions below {}", pool.len());
+            return Err(Error::config(format!("record {} as a copy of {}", pair[0], pair[1]), expected));
+        }
         let mut marked = vec![false; pool.len()];
         for &canary in &self.canaries {
             let Some(mark) = marked.get_mut(canary) else {
@@ -160,54 +186,102 @@ impl Game {
             };
             *mark = true;
         }
-        let start = Instant::now();
-        let member = balanced_membership(self.shadows, pool.len(), lab);
-        let variants = self.variants(pool)?;
-        let progress = Mutex::new((lab.progress(&format!("shadow runs, {}", pipeline.name()), self.shadows), 0));
-        let play_one = |m: usize| -> Result<Played> {
-            let started = Instant::now();
-            let members: Vec<usize> = (0..pool.len()).filter(|&i| member[m * pool.len() + i]).collect();
-            let run_lab = lab.simulation("shadow", m as u64).quiet();
-            let model = pipeline.run(&pool.subset(&members)?, &run_lab)?;
-            let logits = interleave(&variants.iter().map(|v| model.logits(v)).collect::<Result<Vec<_>>>()?, pool.classes());
-            let accuracy = self.test.as_ref().map(|test| model.accuracy(test)).transpose()?;
-            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.1 += 1;
-            let done = progress.1;
-            progress.0.step(done, "");
-            let run = Run {
-                seed: run_lab.seed_value(),
-                test_accuracy: accuracy.map(|rate| rate.value()),
-                seconds: started.elapsed().as_secs_f64(),
-            };
-            Ok(Played { logits, run, event: model.event().clone() })
+        Ok(marked)
+    }
+
+    /// All that decides what a run of this game is.
+    fn settings(&self) -> serde_json::Value {
+        let attacks: Vec<_> = self.attacks.iter().map(|attack| serde_json::json!([attack.name(), attack.config()])).collect();
+        let test = self.test.as_ref().map(Dataset::digest);
+        serde_json::json!({ "shadows": self.shadows, "queries": self.queries, "test": test, "copies": self.copies, "attacks": attacks })
+    }
+
+    /// `[models, n]`.
+    fn membership(&self, n: usize, lab: &Lab) -> Vec<bool> {
+        let mut member = balanced_membership(self.shadows, n, lab);
+        for run in member.chunks_exact_mut(n) {
+            for &[copy, original] in &self.copies {
+                run[copy] = run[original];
+            }
+        }
+        member
+    }
+
+    /// One run of the whole pipeline, and the attacks on what it released.
+    fn play_one(
+        &self,
+        pipeline: &Pipeline,
+        pool: &Dataset,
+        members: &[usize],
+        [variants, population]: [&[Dataset]; 2],
+        lab: &Lab,
+    ) -> Result<Played> {
+        let (started, lab) = (Instant::now(), lab.clone().quiet().unlimited());
+        let outcome = pipeline.run(&pool.subset(members)?, &lab)?;
+        let of_all = |variants: &[Dataset]| -> Result<Vec<f32>> {
+            Ok(interleave(&variants.iter().map(|v| outcome.logits(v)).collect::<Result<Vec<_>>>()?, pool.classes()))
         };
-        let played: Result<Vec<Played>> = match lab.device() {
-            Device::Cpu => (0..self.shadows).into_par_iter().map(play_one).collect(),
-            _ => (0..self.shadows).map(play_one).collect(),
-        };
-        let mut logits = vec![];
-        let mut runs = vec![];
-        let mut event = Event::NoOp;
-        for played in played? {
+        let mut scores = vec![];
+        for attack in &self.attacks {
+            attack.applies(outcome.released()).map_err(|reason| {
+                Error::config(format!("{} does not apply to what {} releases: {reason}", attack.name(), pipeline.name()), "leave it out")
+            })?;
+            scores.push((attack.name(), attack.score(outcome.released(), pool, &lab.child("release attack", 0))?));
+        }
+        let logits = of_all(variants)?;
+        let accuracy = self.test.as_ref().map(|test| outcome.accuracy(test)).transpose()?;
+        let mut begun = vec![false; pool.len()];
+        outcome.started_from().iter().filter_map(|&at| members.get(at)).for_each(|&record| begun[record] = true);
+        let run =
+            Run { seed: lab.seed_value(), test_accuracy: accuracy.map(|rate| rate.value()), seconds: started.elapsed().as_secs_f64() };
+        Ok(Played { logits, population: of_all(population)?, started: begun, scores, run, event: outcome.event().clone() })
+    }
+
+    /// The signals of the runs that were played.
+    fn signals(
+        &self,
+        played: Vec<Option<Played>>,
+        member: &[bool],
+        marked: Vec<bool>,
+        pool: &Dataset,
+        mut manifest: Manifest,
+    ) -> Result<Signals> {
+        let (n, mut event) = (pool.len(), Event::NoOp);
+        let (mut logits, mut membership, mut population, mut started) = (vec![], vec![], vec![], vec![]);
+        let mut scores: Vec<(String, Vec<f64>)> = self.attacks.iter().map(|attack| (attack.name(), vec![])).collect();
+        for (m, played) in played.into_iter().enumerate() {
+            let Some(played) = played else { continue };
+            membership.extend_from_slice(&member[m * n..(m + 1) * n]);
             logits.extend(played.logits);
-            runs.push(played.run);
+            population.extend(played.population);
+            started.extend(played.started);
+            scores.iter_mut().zip(played.scores).for_each(|(all, of_run)| all.1.extend(of_run.1));
+            manifest.runs.push(played.run);
             // A pipeline is judged by one run, as only one is released.
             event = worse(event, played.event)?;
         }
-        let manifest = Manifest {
-            library: env!("CARGO_PKG_VERSION").into(),
-            name: pipeline.name(),
-            pipeline: pipeline.config(),
-            game: serde_json::json!({ "shadows": self.shadows, "queries": self.queries }),
-            seed: lab.seed_value(),
-            data: pool.digest(),
-            event,
-            runs,
-            seconds: start.elapsed().as_secs_f64(),
-        };
-        let shape = [self.shadows, pool.len(), variants.len(), pool.classes()];
-        Signals::new(logits, shape, member, pool.labels().to_vec(), manifest)?.with_marked(marked)
+        manifest.event = event;
+        let models = manifest.runs.len();
+        if models < 2 {
+            let what = format!("{models} of {} runs were played before the time budget was spent", self.shadows);
+            return Err(Error::config(what, "give the lab more time, or a folder to keep runs in and play again"));
+        }
+        let (queries, classes) = (self.queries.count(), pool.classes());
+        let of_population = population.len() / (models * queries * classes);
+        let labels = self.test.as_ref().map(|test| test.labels()[..of_population].to_vec());
+        let mut signals = Signals::new(logits, [models, n, queries, classes], membership, pool.labels().to_vec(), manifest.clone())?
+            .with_marked(marked)?;
+        if started.contains(&true) {
+            signals = signals.with_started(started)?;
+        }
+        for (name, values) in scores {
+            signals = signals.with_released(&name, values)?;
+        }
+        if let Some(labels) = labels {
+            let shape = [models, of_population, queries, classes];
+            signals = signals.with_population(Signals::new(population, shape, vec![false; models * of_population], labels, manifest)?)?;
+        }
+        Ok(signals)
     }
 
     /// The pool as asked, one data set per query.
@@ -240,7 +314,10 @@ impl Game {
 
 /// What one shadow run leaves.
 struct Played {
-    logits: Vec<f32>, // [n, queries, classes]
+    logits: Vec<f32>,     // [n, queries, classes]
+    population: Vec<f32>, // [of the population, queries, classes]
+    started: Vec<bool>,   // [n]
+    scores: Vec<(String, Vec<f64>)>,
     run: Run,
     event: Event,
 }
@@ -274,6 +351,7 @@ fn interleave(logits: &[Vec<f32>], classes: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Device;
 
     #[test]
     fn every_record_is_a_member_of_exactly_half_of_the_runs() {

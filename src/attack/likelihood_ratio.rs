@@ -32,8 +32,12 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
+mod values;
+
+pub(super) use values::Values;
+
 use super::{Attack, Signals};
-use crate::stats::{deviation, mean, normal_log_pdf};
+use crate::stats::normal_log_pdf;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -140,61 +144,50 @@ impl LikelihoodRatio {
         self
     }
 
-    fn values(&self, signals: &Signals) -> Result<Vec<Vec<f64>>> {
-        let of_model = |model| match self.statistic {
-            Statistic::Logit => signals.phi(model),
-            Statistic::Hinge => signals.hinge(model),
-        };
-        let values: Vec<Vec<f64>> = (0..signals.models()).map(of_model).collect::<Result<_>>()?;
-        for (model, of_model) in values.iter().enumerate() {
-            if let Some(at) = of_model.iter().position(|value| !value.is_finite()) {
-                let position = format!("model {model}, record {}", at / signals.queries());
-                return Err(Error::data("signals", position, "the logits overflow", "scale them down"));
-            }
-        }
-        Ok(values)
-    }
-
-    fn score_target(&self, signals: &Signals, values: &[Vec<f64>], target: usize) -> Result<Vec<f64>> {
-        signals.check_model(target)?;
-        let shadows = Shadows { values, signals, target };
-        let count = signals.models() - 1;
-        if count < 2 {
-            return Err(Error::config(format!("{count} shadow models"), "expected at least 2: play the game with 3 or more models"));
+    /// One score for each record, for model `target` with the others as shadows.
+    pub(super) fn score_values(&self, values: &Values, target: usize) -> Result<Vec<f64>> {
+        let shadows = values.models() - 1;
+        if shadows < 2 {
+            return Err(Error::config(format!("{shadows} shadow models"), "expected at least 2: play the game with 3 or more models"));
         }
         let variance = match self.variance {
-            Variance::Auto if count < 64 => Variance::Global,
+            Variance::Auto if shadows < 64 => Variance::Global,
             Variance::Auto => Variance::PerRecord,
             chosen => chosen,
         };
-        self.check_sides(&shadows, variance)?;
-        let shared = self.shared_deviations(&shadows, variance)?;
-        Ok((0..signals.len()).into_par_iter().map(|record| self.score_record(&shadows, shared, record)).collect())
+        self.check_sides(values, target, variance)?;
+        let shared = self.shared_deviations(values, target, variance)?;
+        let (row, queries) = (values.row(target), values.queries());
+        let scores: Vec<Vec<f64>> = row
+            .par_chunks(Values::BLOCK)
+            .enumerate()
+            .map(|(block, of_target)| self.score_block(values, shared, target, block * Values::BLOCK, of_target))
+            .collect();
+        let scores = scores.concat();
+        Ok(scores.chunks(queries).map(|of_record| of_record.iter().sum::<f64>() / queries as f64).collect())
     }
 
     /// Every record needs shadows on the sides that are used, and two of them where it has a deviation of its own.
-    fn check_sides(&self, shadows: &Shadows, variance: Variance) -> Result<()> {
+    fn check_sides(&self, values: &Values, target: usize, variance: Variance) -> Result<()> {
         let least = if variance == Variance::PerRecord { 2 } else { 1 };
         let sides: &[(bool, &str)] = if self.mode == Mode::Online { &[(true, "IN"), (false, "OUT")] } else { &[(false, "OUT")] };
-        for record in 0..shadows.signals.len() {
-            for &(side, name) in sides {
-                let have = shadows.models(record, side).count();
-                if have < least {
-                    let what = format!("record {record} is {name} for {have} of the {} shadow models", shadows.signals.models() - 1);
-                    let remedy = format!("{} with {variance:?} variance needs {least}: play the game with more models", self.name());
-                    return Err(Error::config(what, remedy));
-                }
+        for &(side, name) in sides {
+            let counts = values.counts(target, side);
+            if let Some(record) = counts.iter().position(|&have| have < least) {
+                let what = format!("record {record} is {name} for {} of the {} shadow models", counts[record], values.models() - 1);
+                let remedy = format!("{} with {variance:?} variance needs {least}: play the game with more models", self.name());
+                return Err(Error::config(what, remedy));
             }
         }
         Ok(())
     }
 
     /// The deviations that all records share, IN and OUT, if they share any.
-    fn shared_deviations(&self, shadows: &Shadows, variance: Variance) -> Result<Option<[f64; 2]>> {
+    fn shared_deviations(&self, values: &Values, target: usize, variance: Variance) -> Result<Option<[f64; 2]>> {
         let used_in = self.mode == Mode::Online || self.convention == Convention::Script;
         let of = |side: bool| match variance {
-            Variance::PooledWithinRecord => shadows.pooled_deviation(side),
-            _ => deviation(&shadows.all(side)),
+            Variance::PooledWithinRecord => values.pooled_deviation(target, side),
+            _ => values.global_deviation(target, side),
         };
         if variance == Variance::PerRecord {
             return Ok(None);
@@ -208,99 +201,32 @@ impl LikelihoodRatio {
         Ok(Some([inside, if script { inside } else { outside }]))
     }
 
-    fn score_record(&self, shadows: &Shadows, shared: Option<[f64; 2]>, record: usize) -> f64 {
-        let queries = shadows.signals.queries();
-        let each = (0..queries).map(|query| self.score_query(shadows, shared, record, query));
-        each.sum::<f64>() / queries as f64
-    }
-
-    fn score_query(&self, shadows: &Shadows, shared: Option<[f64; 2]>, record: usize, query: usize) -> f64 {
-        let value = shadows.value(shadows.target, record, query);
-        let outside = self.fit(shadows.of(record, query, false), shared.map(|both| both[1]));
+    /// The scores of the target's values from `start` on.
+    fn score_block(&self, values: &Values, shared: Option<[f64; 2]>, target: usize, start: usize, of_target: &[f64]) -> Vec<f64> {
+        /// What the authors' code adds to a deviation.
+        const SMALLEST: f64 = 1e-30;
+        let len = of_target.len();
+        let fit = |side: bool, shared: Option<f64>| {
+            let mut fit = values.side(target, side, start, len, self.convention);
+            if let Some(shared) = shared {
+                fit.deviation.fill(shared);
+            }
+            fit.deviation.iter_mut().for_each(|deviation| *deviation += SMALLEST);
+            fit
+        };
+        let outside = fit(false, shared.map(|both| both[1]));
+        let from_outside = |at: usize| normal_log_pdf(of_target[at], outside.location[at], outside.deviation[at]);
         match (self.mode, self.convention) {
             (Mode::Online, _) => {
-                let inside = self.fit(shadows.of(record, query, true), shared.map(|both| both[0]));
-                inside.log_density(value) - outside.log_density(value)
+                let inside = fit(true, shared.map(|both| both[0]));
+                let from_inside = |at: usize| normal_log_pdf(of_target[at], inside.location[at], inside.deviation[at]);
+                (0..len).map(|at| from_inside(at) - from_outside(at)).collect()
             }
-            (Mode::Offline, Convention::Paper) => (value - outside.location) / outside.deviation,
-            (Mode::Offline, Convention::Script) => -outside.log_density(value),
+            (Mode::Offline, Convention::Paper) => {
+                (0..len).map(|at| (of_target[at] - outside.location[at]) / outside.deviation[at]).collect()
+            }
+            (Mode::Offline, Convention::Script) => (0..len).map(|at| -from_outside(at)).collect(),
         }
-    }
-
-    fn fit(&self, mut values: Vec<f64>, shared: Option<f64>) -> Normal {
-        const SMALLEST: f64 = 1e-30;
-        let deviation = shared.unwrap_or_else(|| deviation(&values)) + SMALLEST;
-        let location = match self.convention {
-            Convention::Paper => mean(&values),
-            Convention::Script => median(&mut values),
-        };
-        Normal { location, deviation }
-    }
-}
-
-struct Normal {
-    location: f64,
-    deviation: f64,
-}
-
-impl Normal {
-    fn log_density(&self, value: f64) -> f64 {
-        normal_log_pdf(value, self.location, self.deviation)
-    }
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { 0.5 * (values[middle - 1] + values[middle]) }
-}
-
-/// The statistic of every model but the target, whose members stay out of sight.
-struct Shadows<'a> {
-    values: &'a [Vec<f64>], // [models][n, queries]
-    signals: &'a Signals,
-    target: usize,
-}
-
-impl Shadows<'_> {
-    fn value(&self, model: usize, record: usize, query: usize) -> f64 {
-        self.values[model][record * self.signals.queries() + query]
-    }
-
-    /// The shadows for which `record` is IN (`side` true) or OUT.
-    fn models(&self, record: usize, side: bool) -> impl Iterator<Item = usize> + '_ {
-        let (n, membership) = (self.signals.len(), self.signals.membership());
-        (0..self.signals.models()).filter(move |&model| model != self.target && membership[model * n + record] == side)
-    }
-
-    fn of(&self, record: usize, query: usize, side: bool) -> Vec<f64> {
-        self.models(record, side).map(|model| self.value(model, record, query)).collect()
-    }
-
-    /// All values of one side, model by model.
-    fn all(&self, side: bool) -> Vec<f64> {
-        let (n, queries) = (self.signals.len(), self.signals.queries());
-        let mut all = vec![];
-        for (model, values) in self.values.iter().enumerate().filter(|of_model| of_model.0 != self.target) {
-            let members = &self.signals.membership()[model * n..(model + 1) * n];
-            let of_side = values.chunks(queries).zip(members).filter(|record| *record.1 == side);
-            all.extend(of_side.flat_map(|record| record.0));
-        }
-        all
-    }
-
-    fn pooled_deviation(&self, side: bool) -> f64 {
-        let queries = self.signals.queries();
-        let squares_and_count = |at: usize| {
-            let group = self.of(at / queries, at % queries, side);
-            let centre = mean(&group);
-            (group.iter().map(|value| (value - centre).powi(2)).sum::<f64>(), group.len())
-        };
-        // Collected first: a parallel sum would depend on the number of threads.
-        let groups: Vec<(f64, usize)> = (0..self.signals.len() * queries).into_par_iter().map(squares_and_count).collect();
-        let squares: f64 = groups.iter().map(|group| group.0).sum();
-        let count: usize = groups.iter().map(|group| group.1).sum();
-        (squares / count as f64).sqrt()
     }
 }
 
@@ -323,12 +249,12 @@ impl Attack for LikelihoodRatio {
 
     fn score(&self, signals: &Signals, target: usize) -> Result<Vec<f64>> {
         signals.check_model(target)?;
-        self.score_target(signals, &self.values(signals)?, target)
+        self.score_values(&Values::of(signals, self.statistic)?, target)
     }
 
     fn score_all(&self, signals: &Signals) -> Result<Vec<Vec<f64>>> {
-        let values = self.values(signals)?;
-        (0..signals.models()).map(|target| self.score_target(signals, &values, target)).collect()
+        let values = Values::of(signals, self.statistic)?;
+        (0..signals.models()).map(|target| self.score_values(&values, target)).collect()
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Manifest {
     pub data: String,
     /// What the pipeline did to the privacy of the pool.
     pub event: Event,
+    /// Runs that the game planned; it played fewer when its time budget ended it. 0 if there was no game.
+    #[serde(default)]
+    pub planned: usize,
     /// One for each model, or none.
     pub runs: Vec<Run>,
     /// Seconds of the whole game.
@@ -60,13 +63,14 @@ impl Manifest {
             seed,
             data: data.to_string(),
             event: Event::NonPrivate,
+            planned: 0,
             runs: vec![],
             seconds: 0.0,
         }
     }
 
     /// The settings: all that decides what the signals are, and nothing that merely happened.
-    fn settings(&self) -> Value {
+    pub(super) fn settings(&self) -> Value {
         let Self { library, name, pipeline, game, seed, data, event, .. } = self;
         json!({ "library": library, "name": name, "pipeline": pipeline, "game": game, "seed": seed, "data": data, "event": event })
     }

@@ -4,12 +4,11 @@
 //! another file, so nothing is ever mixed up.
 
 use super::descent::State;
-use crate::file::{floats, write_tensors};
+use crate::file::{floats, key_of, slug, write_tensors};
 use crate::synthesize::Synthesize;
 use crate::{Dataset, Error, Lab, Result};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// Where one run is kept.
@@ -44,17 +43,12 @@ impl Checkpoint {
     pub(super) fn of(method: &dyn Synthesize, real: &Dataset, lab: &Lab) -> Result<Option<Self>> {
         let Some(folder) = lab.kept_in() else { return Ok(None) };
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e, "choose a folder that can be written"))?;
-        let mut hash = Sha256::new();
         let version = env!("CARGO_PKG_VERSION");
         // The state is kept in the normalised space.
         let space = serde_json::json!(real.normalization()).to_string();
-        for part in [&method.name(), &method.config().to_string(), &lab.seed_value().to_string(), &real.digest(), &space, version] {
-            hash.update(part.as_bytes());
-            hash.update([0]);
-        }
-        let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let name: String = method.name().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-        Ok(Some(Self { path: folder.join(format!("{name}-{digest}.safetensors")) }))
+        let (name, seed) = (method.name(), lab.seed_value().to_string());
+        let key = key_of([name.as_str(), &method.config().to_string(), &seed, &real.digest(), &space, version]);
+        Ok(Some(Self { path: folder.join(format!("{}-{key}.safetensors", slug(&name))) }))
     }
 
     /// Writes the run as it is now.
