@@ -10,30 +10,54 @@
 //! | attack | reference |
 //! |---|---|
 //! | [`LossThreshold`] | Yeom et al., arXiv 1709.01604 |
+//! | [`PredictionEntropy`] | Song, Mittal, arXiv 2003.10595 |
+//! | [`LabelOnly`] | Yeom et al.; Choquette-Choo et al., arXiv 2007.14321 |
+//! | [`ShadowClassifier`] | Shokri et al., arXiv 1610.05820 |
+//! | [`CalibratedLoss`] | Watson et al., arXiv 2111.08440 |
 //! | [`LikelihoodRatio`] (LiRA) | Carlini et al., arXiv 2112.03570 |
+//! | [`BayesianLikelihoodRatio`] (BaVarIA) | Brännvall, arXiv 2603.11799 |
+//! | [`RelativeLikelihood`] (RMIA) | Zarifzadeh et al., arXiv 2312.03262 |
+//! | [`OnRelease`] | attacks on what was released, [`released`](crate::released) |
+//!
+//! # Reading them
+//! [`Scores`] slices a curve, [`Calibrated`] fixes the threshold on shadow models and gives the precision, [`Vulnerability`] and [`Stability`] say who is
+//! exposed and whether that is chance; [`audit`](crate::audit) turns an attack into a lower bound on ε.
 //!
 //! # References
 //! Carlini et al., arXiv 2112.03570; leave-one-out over the shadow models as in Aerni, Zhang, Tramèr, arXiv 2404.17399.
 
+pub mod bayesian_likelihood_ratio;
 pub mod calibrated;
+pub mod calibrated_loss;
+pub mod entropy;
 pub mod game;
+pub mod label_only;
 pub mod likelihood_ratio;
 pub mod loss_threshold;
 pub mod manifest;
 pub mod on_release;
 pub mod pipeline;
+pub mod relative_likelihood;
 pub mod scores;
+pub mod shadow_classifier;
+mod shadows;
 pub mod signals;
 pub mod vulnerability;
 
+pub use bayesian_likelihood_ratio::{BayesianLikelihoodRatio, Comparison, Predictive};
 pub use calibrated::Calibrated;
+pub use calibrated_loss::{CalibratedLoss, Reference};
+pub use entropy::{Entropy, PredictionEntropy, Thresholds};
 pub use game::{Game, Queries};
+pub use label_only::{Answers, Difficulty, LabelOnly};
 pub use likelihood_ratio::{Convention, LikelihoodRatio, Mode, Statistic, Variance};
 pub use loss_threshold::{LossThreshold, ThresholdRule};
 pub use manifest::{Manifest, Run};
 pub use on_release::OnRelease;
 pub use pipeline::{Outcome, Pipeline};
-pub use scores::{Scores, Slice, Sliced};
+pub use relative_likelihood::{InGuess, RelativeLikelihood, Ties};
+pub use scores::{Scores, Slice, SliceOf, Sliced};
+pub use shadow_classifier::{Classifier, ShadowClassifier};
 pub use signals::{Logits, Signals};
 pub use vulnerability::{Exposed, Stability, Vulnerability};
 
@@ -113,18 +137,40 @@ mod tests {
     use super::*;
 
     fn attacks() -> Vec<Box<dyn Attack>> {
-        vec![Box::new(LossThreshold::new()), Box::new(LikelihoodRatio::online()), Box::new(LikelihoodRatio::offline())]
+        let (relative, bayesian, entropy) =
+            (RelativeLikelihood::offline(), BayesianLikelihoodRatio::online(), PredictionEntropy::modified());
+        vec![
+            Box::new(LossThreshold::new()),
+            Box::new(LikelihoodRatio::online()),
+            Box::new(LikelihoodRatio::offline()),
+            Box::new(RelativeLikelihood::online()),
+            Box::new(relative),
+            Box::new(relative.tuned().with_ratio_ranking()),
+            Box::new(bayesian),
+            Box::new(bayesian.gaussian()),
+            Box::new(BayesianLikelihoodRatio::offline()),
+            Box::new(BayesianLikelihoodRatio::one_sided()),
+            Box::new(CalibratedLoss::new()),
+            Box::new(CalibratedLoss::new().with_all_shadows()),
+            Box::new(PredictionEntropy::new()),
+            Box::new(entropy),
+            Box::new(entropy.with_class_thresholds()),
+            Box::new(LabelOnly::gap()),
+            Box::new(LabelOnly::gap().calibrated()),
+            Box::new(ShadowClassifier::logistic()),
+            Box::new(ShadowClassifier::mlp()),
+        ]
     }
 
     #[test]
     fn the_pooled_curve_counts_every_model_and_record_once() {
-        let signals = made_up(12);
+        let signals = made_up(200);
         for attack in attacks() {
             let roc = attack.roc(&signals).unwrap();
-            assert_eq!(roc.members() + roc.non_members(), 6 * 12);
+            assert_eq!(roc.members() + roc.non_members(), 6 * 200);
             assert_eq!(roc.name(), attack.name());
-            assert_eq!(roc.note(), "6 models × 12 records, seed 5");
-            assert!(roc.auc().value > 0.7, "{attack:?} {roc:?}");
+            assert_eq!(roc.note(), "6 models × 200 records, seed 5");
+            assert!(roc.auc().value > 0.6, "{attack:?} {roc:?}");
         }
     }
 

@@ -1,6 +1,10 @@
-//! What the library has: every condenser, initialisation, attack, data set and device with its defaults and source.
+//! What the library has: every condenser, generator, attack, audit, data set and device with its defaults and source.
 
-use crate::attack::{LikelihoodRatio, LossThreshold};
+use crate::attack::{
+    BayesianLikelihoodRatio, CalibratedLoss, LabelOnly, LikelihoodRatio, LossThreshold, PredictionEntropy, RelativeLikelihood,
+    ShadowClassifier,
+};
+use crate::audit::{ClopperPearson, GaussianBound, Guesses, OneRun, Selection};
 use crate::augment::Augment;
 use crate::condense::{
     DistributionMatching, GradientMatching, Herding, KMeans, KernelInducingPoints, LinearMatching, RandomSubset, TrajectoryMatching,
@@ -10,7 +14,12 @@ use crate::display::{Figure, Show, Table, show_inline};
 use crate::generate::{
     MeanEmbedding, NoisyGroupMeans, PrivateAutoencoder, PrivateDistributionMatching, PrivateGradientMatching, PrivateVae,
 };
+use crate::nn::Arch;
 use crate::privacy::{CentralLimit, DpSgd, ExactGaussian, Pld, Rdp};
+use crate::released::{
+    DecoderLikelihood, DensityRatio, ModelLoss, NearestNeighbour, ReconstructionError, ReleaseAttack, SeedMembership, TrainedModelLoss,
+};
+use crate::train::Train;
 use crate::{Device, condense::Init};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,7 +27,7 @@ use serde_json::{Value, json};
 /// One member of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `condenser`, `generator`, `mechanism`, `accountant`, `initialisation`, `augmentation`, `leakage`, `attack`, `dataset` or `device`.
+    /// `condenser`, `generator`, `mechanism`, `accountant`, `initialisation`, `augmentation`, `leakage`, `attack`, `release attack`, `audit`, `dataset` or `device`.
     pub kind: String,
     /// The name in the code.
     pub name: String,
@@ -91,8 +100,38 @@ pub fn catalogue() -> Catalogue {
         entry("accountant", "ExactGaussian", &["analytic Gaussian", "GDP"], "arXiv 1805.06530", json!(ExactGaussian::new())),
         entry("accountant", "CentralLimit", &["GDP-CLT"], "arXiv 1911.11607; an approximation, no bound", json!(CentralLimit::new())),
         entry("attack", "LossThreshold", &["Yeom"], "arXiv 1709.01604", json!(LossThreshold::default())),
+        entry("attack", "PredictionEntropy", &["modified entropy"], "arXiv 2003.10595", json!(PredictionEntropy::modified())),
+        entry("attack", "LabelOnly", &["gap attack"], "arXiv 1709.01604, 2007.14321", json!(LabelOnly::gap())),
+        entry("attack", "ShadowClassifier", &["Shokri"], "arXiv 1610.05820", json!(ShadowClassifier::mlp())),
+        entry("attack", "CalibratedLoss", &["Watson"], "arXiv 2111.08440", json!(CalibratedLoss::new())),
         entry("attack", "LikelihoodRatio", &["LiRA"], "arXiv 2112.03570", json!(LikelihoodRatio::default())),
+        entry("attack", "BayesianLikelihoodRatio", &["BaVarIA"], "arXiv 2603.11799", json!(BayesianLikelihoodRatio::online())),
+        entry("attack", "RelativeLikelihood", &["RMIA"], "arXiv 2312.03262", json!(RelativeLikelihood::offline())),
     ];
+    let on_release = |name: &str, aliases: &[&str], reference: &str, attack: &dyn ReleaseAttack| {
+        entry("release attack", name, aliases, reference, attack.config())
+    };
+    entries.extend([
+        on_release("NearestNeighbour", &["GAN-Leaks"], "arXiv 1909.03935", &NearestNeighbour::pixels()),
+        on_release("SeedMembership", &[], "this library", &SeedMembership::new()),
+        on_release("DensityRatio", &["DOMIAS"], "arXiv 2302.12580", &DensityRatio::new()),
+        on_release("ReconstructionError", &[], "arXiv 1909.03935", &ReconstructionError::new()),
+        on_release("DecoderLikelihood", &[], "arXiv 1909.03935", &DecoderLikelihood::new()),
+        on_release("ModelLoss", &["Yeom"], "arXiv 1709.01604", &ModelLoss::new()),
+        on_release("TrainedModelLoss", &[], "arXiv 1709.01604", &TrainedModelLoss::new(Train::on_condensed(Arch::mlp()))),
+    ]);
+    let clopper_pearson = ClopperPearson::new(Selection::Split { share: 0.5 });
+    entries.extend([
+        entry("audit", "ClopperPearson", &[], "arXiv 2006.07709", json!(clopper_pearson)),
+        entry("audit", "OneRun", &["one-run audit"], "arXiv 2305.08846", json!(OneRun::new(Guesses::Split { share: 0.5 }))),
+        entry(
+            "audit",
+            "GaussianBound",
+            &["GDP audit"],
+            "arXiv 2302.07956; for Gaussian trade-offs",
+            json!(GaussianBound::new(clopper_pearson)),
+        ),
+    ]);
     let data = |name: &str, aliases: &[&str], reference: &str, train: usize, test: usize, shape: Value| {
         entry("dataset", name, aliases, reference, json!({ "train": train, "test": test, "shape": shape }))
     };

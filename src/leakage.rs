@@ -37,7 +37,7 @@
 
 mod figure;
 mod lpips;
-mod nearest;
+pub(crate) mod nearest;
 mod report;
 mod structural_similarity;
 mod summary;
@@ -88,7 +88,7 @@ impl Metric {
         }
     }
 
-    fn check(&self, data: &Dataset) -> Result<()> {
+    pub(crate) fn check(&self, data: &Dataset) -> Result<()> {
         let visual = matches!(self, Self::Ssim | Self::Lpips { .. });
         if visual && data.schema().is_some() {
             let what = format!("{} of the table {}", self.name(), data.name());
@@ -101,7 +101,7 @@ impl Metric {
     }
 
     /// For every query the `most` nearest of `rows`, nearest first.
-    fn nearest(&self, queries: &Dataset, rows: &Dataset, most: usize, lab: &Lab) -> Result<Vec<Vec<Neighbour>>> {
+    pub(crate) fn nearest(&self, queries: &Dataset, rows: &Dataset, most: usize, lab: &Lab) -> Result<Vec<Vec<Neighbour>>> {
         let most = most.min(rows.len());
         let d = rows.features();
         let lists = match self {

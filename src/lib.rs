@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attack;
+pub mod audit;
 pub mod augment;
 pub mod catalogue;
 pub mod condense;

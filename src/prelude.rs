@@ -1,6 +1,10 @@
 //! Everything a notebook needs: `use freelunch::prelude::*;`.
 
-pub use crate::attack::{Attack, Game, LikelihoodRatio, LossThreshold, Pipeline, Signals};
+pub use crate::attack::{
+    Attack, BayesianLikelihoodRatio, Calibrated, CalibratedLoss, Game, LabelOnly, LikelihoodRatio, LossThreshold, OnRelease, Pipeline,
+    PredictionEntropy, RelativeLikelihood, Scores, ShadowClassifier, Signals, Slice, Stability, Vulnerability,
+};
+pub use crate::audit::{ClopperPearson, EpsilonAxis, Guesses, LowerBound, OneRun, Selection};
 pub use crate::augment::{Augment, Choice, Operation, Pairing};
 pub use crate::catalogue::catalogue;
 pub use crate::condense::{
@@ -20,6 +24,7 @@ pub use crate::privacy::{
     PrivacyUtility, Randomness, Rdp, Recommended,
 };
 pub use crate::quality::{Quality, QualityReport};
+pub use crate::released::{DensityRatio, NearestNeighbour, ReconstructionError, ReleaseAttack, Released, SeedMembership};
 pub use crate::report::Report;
 pub use crate::roc::Roc;
 pub use crate::stats::{MeanInterval, Rate};

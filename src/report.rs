@@ -1,5 +1,7 @@
 //! The answer in one place: every pipeline with its accuracy, its proven ε and its measured leakage, as a table and a figure.
 //!
+//! [`Report::measure`] adds a row for a pipeline and an attack; [`Report::by_method`] puts all attacks on a pipeline into one row.
+//!
 //! # Example
 //! ```
 //! use freelunch::prelude::*;
@@ -12,11 +14,16 @@
 //! # Ok::<(), Error>(())
 //! ```
 
-use crate::Result;
-use crate::attack::{Attack, Signals};
+mod summary;
+
+pub use summary::{MethodSummary, Summary};
+
+use crate::attack::{Attack, Scores, Signals};
+use crate::audit::{ClopperPearson, LowerBound, Selection};
 use crate::display::{Figure, Plot, Show, Table, show_inline};
 use crate::roc::{Roc, RocSet, TprAt};
 use crate::stats::{Estimate, MeanInterval};
+use crate::{Lab, Result};
 use polars::prelude::{Column, DataFrame};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,6 +46,9 @@ pub struct Row {
     pub accuracy: Option<MeanInterval>,
     /// The proven ε; ∞ when nothing is proven.
     pub epsilon: f64,
+    /// The ε that this attack proves to be lost, at δ = 1e-5 and taking trials as independent: Clopper-Pearson at the best of ten thresholds,
+    /// corrected for the choice. Its confidence is 99.5 %, so that the largest of up to ten attacks on a pipeline holds at 95 %.
+    pub lower: LowerBound,
     /// The attack.
     pub attack: String,
     /// Area under the ROC curve; 0.5 is guessing.
@@ -87,16 +97,18 @@ impl Report {
     /// What the attack answers.
     pub fn measure(&mut self, signals: &Signals, attack: &dyn Attack) -> Result<()> {
         let marked = signals.marked_records();
-        let roc = match &self.records {
-            Some(records) => attack.roc_of(signals, records)?,
-            None if !marked.is_empty() => attack.roc_of(signals, &marked)?,
-            None => attack.roc(signals)?,
+        let scores = Scores::of(attack, signals)?;
+        let (records, counted) = match &self.records {
+            Some(records) => (records.clone(), format!("{} chosen records", records.len())),
+            None if !marked.is_empty() => (marked.clone(), format!("the {} canaries", marked.len())),
+            None => ((0..signals.len()).collect(), format!("all {} records", signals.len())),
         };
-        let counted = match &self.records {
-            Some(records) => format!("{} chosen records", records.len()),
-            None if !marked.is_empty() => format!("the {} canaries", marked.len()),
-            None => format!("all {} records", signals.len()),
-        };
+        let roc = scores.roc_of(&records)?;
+        let (values, membership) = scores.trials_of(&records);
+        // Thresholds at fixed ranks draw no random numbers, so any lab will do.
+        let audit = ClopperPearson::new(Selection::Bonferroni { candidates: 10 }).with_confidence(0.995);
+        let mut lower = audit.audit(&values, &membership, &Lab::on(crate::Device::Cpu)?.quiet())?;
+        lower.premise = Some(crate::audit::Premise::IndependentTrials);
         let manifest = signals.manifest();
         let accuracies: Vec<f64> = manifest.runs.iter().filter_map(|run| run.test_accuracy).collect();
         let accuracy = if accuracies.len() < 2 { None } else { Some(MeanInterval::new(&accuracies)?) };
@@ -104,6 +116,7 @@ impl Report {
             method: manifest.name.clone(),
             accuracy,
             epsilon: manifest.event.epsilon(crate::privacy::DELTA)?.value,
+            lower,
             attack: attack.name(),
             auc: roc.auc(),
             tpr_at_1_percent: roc.tpr_at(0.01),
@@ -148,6 +161,7 @@ impl Report {
             numbers("accuracy_low", &|row| row.accuracy.map(|a| a.low)),
             numbers("accuracy_high", &|row| row.accuracy.map(|a| a.high)),
             numbers("epsilon", &|row| Some(row.epsilon)),
+            numbers("epsilon_lower", &|row| Some(row.lower.epsilon)),
             texts("attack", &|row| &row.attack),
             numbers("auc", &|row| Some(row.auc.value)),
             numbers("auc_low", &|row| Some(row.auc.low)),
@@ -176,7 +190,7 @@ impl Report {
     fn table(&self) -> Table {
         let interval = |value: f64, low: f64, high: f64| format!("{:.1} [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high);
         let mut table =
-            Table::new(["trained on", "accuracy %", "ε", "attack", "AUC", "TPR % at FPR ≤ 1 %", "TPR % at FPR ≤ 0.1 %", "runs"]);
+            Table::new(["trained on", "accuracy %", "ε ≤", "ε ≥", "attack", "AUC", "TPR % at FPR ≤ 1 %", "TPR % at FPR ≤ 0.1 %", "runs"]);
         for row in &self.rows {
             let rate = |at: &TprAt| interval(at.rate.value(), at.rate.low, at.rate.high);
             let epsilon = if row.epsilon.is_finite() { format!("{:.2}", row.epsilon) } else { "∞".into() };
@@ -184,6 +198,7 @@ impl Report {
                 row.method.clone(),
                 row.accuracy.map_or(String::new(), |a| interval(a.mean, a.low, a.high)),
                 epsilon,
+                format!("{:.2}", row.lower.epsilon),
                 row.attack.clone(),
                 row.auc.to_string(),
                 rate(&row.tpr_at_1_percent),
@@ -193,8 +208,9 @@ impl Report {
         }
         let counted = distinct(self.rows.iter().map(|row| row.counted.clone()));
         let warnings = |at: fn(&Row) -> &TprAt| distinct(self.rows.iter().filter_map(|row| at(row).warning.clone()));
-        let mut caption =
-            format!("On {counted}. Guessing: AUC 0.5, TPR = FPR. Intervals: 95 %. ε: add-or-remove-one, δ = 1e-5; ∞: nothing is proven.");
+        let mut caption = format!(
+            "On {counted}. Guessing: AUC 0.5, TPR = FPR. Intervals: 95 %. ε: add-or-remove-one, δ = 1e-5. ε ≤: proven, ∞ if nothing is. ε ≥: what the attack proves if trials are independent, at 99.5 % so that the best of ten attacks holds at 95 %."
+        );
         for (bound, text) in [("1 %", warnings(|row| &row.tpr_at_1_percent)), ("0.1 %", warnings(|row| &row.tpr_at_01_percent))] {
             if !text.is_empty() {
                 caption.push_str(&format!(" At {bound}: {text}."));

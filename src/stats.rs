@@ -15,6 +15,7 @@
 //! ```
 
 mod beta;
+pub(crate) mod student;
 
 use crate::display::{Figure, Show, show_inline};
 use crate::{Error, Result};

@@ -56,6 +56,20 @@ impl ThresholdRule {
         self.true_positives.value() - self.false_positives.value()
     }
 
+    /// The share of all trials, members or not, about which the rule is right. Below one half it is as good as its opposite is.
+    #[must_use]
+    pub fn accuracy(&self) -> Rate {
+        let (found, accused) = (self.true_positives, self.false_positives);
+        Rate::counted(found.hits + accused.of - accused.hits, found.of + accused.of)
+    }
+
+    /// The share of those called members that are; none where nobody is.
+    #[must_use]
+    pub fn precision(&self) -> Option<Rate> {
+        let called = self.true_positives.hits + self.false_positives.hits;
+        (called > 0).then(|| Rate::counted(self.true_positives.hits, called))
+    }
+
     /// (TPR + 1 − FPR)/2, 0 to 1; 0.5 is guessing.
     #[must_use]
     pub fn balanced_accuracy(&self) -> f64 {

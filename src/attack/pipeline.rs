@@ -24,6 +24,7 @@ use std::sync::Arc;
 pub struct Pipeline {
     source: Source,
     train: Train,
+    name: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,24 +38,34 @@ impl Pipeline {
     /// Trains on the real records themselves.
     #[must_use]
     pub fn direct(train: Train) -> Self {
-        Self { source: Source::Records, train }
+        Self { source: Source::Records, train, name: None }
     }
 
     /// Condenses (or generates) first and trains on what comes out.
     #[must_use]
     pub fn through(method: impl Synthesize + 'static, train: Train) -> Self {
-        Self { source: Source::Synthetic(Arc::new(method)), train }
+        Self { source: Source::Synthetic(Arc::new(method)), train, name: None }
     }
 
     /// Trains an encoder on the private records, publishes it, and trains on the codes of public records (DP-AuGM).
     #[must_use]
     pub fn encoded(autoencoder: PrivateAutoencoder, public: &Dataset, train: Train) -> Self {
-        Self { source: Source::Codes(Arc::new((autoencoder, public.clone()))), train }
+        Self { source: Source::Codes(Arc::new((autoencoder, public.clone()))), train, name: None }
     }
 
-    /// What the model learns from, and its noise if it learns privately.
+    /// The same pipeline under another name, for tables where several differ in a parameter.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_string());
+        self
+    }
+
+    /// What the model learns from, and its noise if it learns privately, unless it was named.
     #[must_use]
     pub fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let name = match &self.source {
             Source::Records => "real records".into(),
             Source::Synthetic(method) => method.name(),

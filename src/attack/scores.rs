@@ -22,10 +22,10 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
-use super::{Attack, Signals, signals};
+use super::{Attack, Signals, ThresholdRule, signals};
 use crate::display::{Figure, Show, Table, show_inline};
 use crate::roc::{Roc, TprAt};
-use crate::stats::mean;
+use crate::stats::{Rate, mean};
 use crate::{Error, Result};
 use polars::prelude::{Column, DataFrame};
 use serde::{Deserialize, Serialize};
@@ -171,6 +171,25 @@ impl Scores {
         let mut times = vec![0; self.len()];
         records.iter().for_each(|&record| times[record] += 1);
         self.roc_where(times.iter().filter(|&&times| times > 0).count(), |at| times[at % self.len()] > 0)
+    }
+
+    /// What one given threshold achieves over all trials: "member" is said from this score on.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when no trial is a member or none is a non-member.
+    pub fn rule(&self, threshold: f64) -> Result<ThresholdRule> {
+        let rate = |side: bool| {
+            let trials: Vec<f64> =
+                self.scores.iter().zip(&self.membership).filter(|trial| *trial.1 == side).map(|trial| *trial.0).collect();
+            Rate::new(trials.iter().filter(|&&score| score >= threshold).count(), trials.len())
+        };
+        Ok(ThresholdRule { threshold, true_positives: rate(true)?, false_positives: rate(false)? })
+    }
+
+    /// The scores and the truth of the trials of some records, model by model.
+    pub(crate) fn trials_of(&self, records: &[usize]) -> (Vec<f64>, Vec<bool>) {
+        let trials = (0..self.models).flat_map(|model| records.iter().map(move |&record| model * self.len() + record));
+        trials.map(|at| (self.scores[at], self.membership[at])).unzip()
     }
 
     /// The curve of the trials `[model, record]` that are counted, of so many records.
@@ -350,6 +369,18 @@ mod tests {
         let slices = scores().sliced(Slice::Loss(2));
         let [low, high] = slices.slices() else { panic!() };
         assert!(low.members > low.non_members && high.members < high.non_members);
+    }
+
+    #[test]
+    fn a_rule_counts_who_reaches_its_threshold() {
+        let scores = scores();
+        let roc = scores.roc().unwrap();
+        let at = roc.tpr_at(0.05);
+        let rule = scores.rule(at.threshold.unwrap()).unwrap();
+        assert_eq!((rule.true_positives, rule.false_positives.hits), (at.rate, at.false_positives));
+        assert_eq!(rule.accuracy().hits, at.rate.hits + roc.non_members() - at.false_positives);
+        assert_eq!(rule.precision().map(|rate| rate.hits), Some(at.rate.hits));
+        assert!(scores.rule(1.0).unwrap().precision().is_none()); // log p is never above 0
     }
 
     #[test]

@@ -420,8 +420,12 @@ impl Show for Signals {
         let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
         let accuracies: Vec<f64> = self.manifest.runs.iter().filter_map(|run| run.test_accuracy).collect();
         let accuracy = MeanInterval::new(&accuracies).map_or("unknown".to_string(), |mean| mean.to_string());
+        let models = match self.manifest.planned {
+            planned if planned > self.models => format!("{} of {planned} planned: the time budget was spent", self.models),
+            _ => self.models.to_string(),
+        };
         let table = Table::new(["signals", self.manifest.name.as_str()])
-            .row(["models".to_string(), self.models.to_string()])
+            .row(["models".to_string(), models])
             .row(["records".to_string(), self.len().to_string()])
             .row(["canaries among them".to_string(), self.marked_records().len().to_string()])
             .row(["queries per record".to_string(), self.queries.to_string()])

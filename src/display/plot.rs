@@ -49,6 +49,7 @@ pub struct Plot {
     marks: Vec<Mark>,
     bars: Vec<Bar>,
     bars_lie: Direction,
+    y_names: Vec<String>,
     size: (u32, u32),
     font: f64,
 }
@@ -92,6 +93,7 @@ impl Plot {
             marks: vec![],
             bars: vec![],
             bars_lie: Direction::Across,
+            y_names: vec![],
             size: (480, 360),
             font: 12.0,
         }
@@ -142,6 +144,15 @@ impl Plot {
     #[must_use]
     pub fn y_range(mut self, low: f64, high: f64) -> Self {
         self.y.range = Some((low, high));
+        self
+    }
+
+    /// Names in place of numbers on the vertical axis, from the top: the first of n stands at y = n, the last at y = 1. Names may have
+    /// several lines.
+    #[must_use]
+    pub fn y_names(mut self, names: &[&str]) -> Self {
+        self.y_names = names.iter().map(ToString::to_string).collect();
+        self.y.range = Some((0.5, names.len().max(1) as f64 + 0.5));
         self
     }
 

@@ -30,7 +30,7 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
-mod controls;
+pub(crate) mod controls;
 mod encoder;
 
 pub use controls::{Control, EncoderControls, EncoderReport, EncoderRow};

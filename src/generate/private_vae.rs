@@ -39,7 +39,7 @@
 
 mod bound;
 mod generator;
-mod likelihood;
+pub(crate) mod likelihood;
 
 pub use generator::VaeGenerator;
 

@@ -18,17 +18,17 @@ const TILE: usize = 8;
 
 /// The k nearest found so far, nearest first; of equal distances the lower position.
 #[derive(Debug, Clone)]
-pub(super) struct Shortlist {
+pub(crate) struct Shortlist {
     most: usize,
-    pub(super) found: Vec<Neighbour>,
+    pub(crate) found: Vec<Neighbour>,
 }
 
 impl Shortlist {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, found: Vec::with_capacity(most + 1) }
     }
 
-    pub(super) fn offer(&mut self, record: usize, distance: f64) {
+    pub(crate) fn offer(&mut self, record: usize, distance: f64) {
         let nearer = |other: &Neighbour| other.distance.total_cmp(&distance).then(other.record.cmp(&record)).is_lt();
         if self.found.len() == self.most && self.found.last().is_some_and(nearer) {
             return;
@@ -39,20 +39,20 @@ impl Shortlist {
     }
 
     /// Takes over what another list found; the order in which lists are merged does not matter.
-    pub(super) fn merge(mut self, other: Self) -> Self {
+    pub(crate) fn merge(mut self, other: Self) -> Self {
         other.found.into_iter().for_each(|neighbour| self.offer(neighbour.record, neighbour.distance));
         self
     }
 
     /// Merges lists of all queries.
-    pub(super) fn merge_all(lists: Vec<Self>, others: Vec<Self>) -> Vec<Self> {
+    pub(crate) fn merge_all(lists: Vec<Self>, others: Vec<Self>) -> Vec<Self> {
         lists.into_iter().zip(others).map(|(list, other)| list.merge(other)).collect()
     }
 }
 
 /// For every query the `most` nearest of `rows` (row-major, `width` values each) with their squared distances; positions are
 /// counted from `first`.
-pub(super) fn nearest_rows(queries: &[f32], rows: &[f32], width: usize, most: usize, first: usize) -> Vec<Shortlist> {
+pub(crate) fn nearest_rows(queries: &[f32], rows: &[f32], width: usize, most: usize, first: usize) -> Vec<Shortlist> {
     let n = queries.len() / width;
     let empty = || vec![Shortlist::new(most); n];
     let mut lists = rows

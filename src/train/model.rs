@@ -84,6 +84,16 @@ impl Model {
         &self.weights
     }
 
+    /// The same model computing on another device: one that was trained on a GPU and loaded on a machine without.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when that device's backend is not compiled in.
+    pub fn on_device(mut self, device: &Device) -> Result<Self> {
+        device.check()?;
+        self.device = device.clone();
+        Ok(self)
+    }
+
     /// The logits of every record, row-major `[n, classes]`. The records are normalised as the training set was.
     ///
     /// # Errors

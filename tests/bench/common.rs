@@ -4,7 +4,7 @@ use freelunch::data::Normalization;
 use freelunch::nn::{Arch, AvgPool, Conv2d, InstanceNorm, Layer, Linear};
 use freelunch::prelude::*;
 
-const WORKLOADS: [&str; 5] = ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step"];
+const WORKLOADS: [&str; 7] = ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step", "lira_score", "shadow_models"];
 pub(crate) const CLASSES: usize = 10;
 
 /// Every convolution pads by 1, so that 28x28 images stay 28x28.
@@ -52,6 +52,11 @@ impl Options {
 
     pub(crate) fn wants(&self, case: &str) -> bool {
         self.value("--case").is_none_or(|wanted| wanted == case)
+    }
+
+    /// Whether this very case was asked for.
+    pub(crate) fn named(&self, case: &str) -> bool {
+        self.value("--case").is_some_and(|wanted| wanted == case)
     }
 
     pub(crate) fn repeats(&self, otherwise: usize) -> usize {

@@ -7,6 +7,8 @@ mod dm_step;
 mod dpsgd_epoch;
 mod gradient_matching_step;
 mod kip_step;
+mod lira_score;
+mod shadow_models;
 
 use common::Options;
 use freelunch::prelude::*;
@@ -27,6 +29,12 @@ fn main() -> Result<()> {
     }
     if options.names("kip_step") {
         kip_step::run(&options)?;
+    }
+    if options.names("lira_score") {
+        lira_score::run(&options)?;
+    }
+    if options.names("shadow_models") {
+        shadow_models::run(&options)?;
     }
     Ok(())
 }

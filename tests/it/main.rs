@@ -4,5 +4,7 @@
 
 mod catalogue;
 mod contract;
+mod game;
+mod golden_attacks;
 mod golden_lira;
 mod pipeline;

@@ -1,9 +1,10 @@
 //! One number of each model for each query of each record, and its location and spread over the shadows on one side.
 
 use super::{Convention, Statistic};
+use crate::Result;
 use crate::attack::Signals;
+use crate::attack::shadows::every_model;
 use crate::simd::vectorized;
-use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// Values of all models with who was a member.
@@ -30,13 +31,7 @@ impl Values {
             Statistic::Logit => signals.phi(model),
             Statistic::Hinge => signals.hinge(model),
         };
-        let rows: Vec<Vec<f64>> = (0..signals.models()).map(of_model).collect::<Result<_>>()?;
-        for (model, row) in rows.iter().enumerate() {
-            if let Some(at) = row.iter().position(|value| !value.is_finite()) {
-                let position = format!("model {model}, record {}", at / signals.queries());
-                return Err(Error::data("signals", position, "the logits overflow", "scale them down"));
-            }
-        }
+        let rows = every_model(signals, of_model)?;
         Ok(Self::with_rows(rows, signals, signals.queries()))
     }
 

@@ -53,7 +53,7 @@ impl Logits {
     }
 
     /// The values at `start .. start + len`, in f64.
-    pub(super) fn read(&self, start: usize, len: usize, into: &mut Vec<f64>) {
+    pub(in crate::attack) fn read(&self, start: usize, len: usize, into: &mut Vec<f64>) {
         into.clear();
         match self {
             Self::F32(values) => into.extend(values.iter().skip(start).take(len).map(|&value| f64::from(value))),

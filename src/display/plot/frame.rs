@@ -51,8 +51,10 @@ impl Frame {
         let mut bottom = height - below - 1.7 * em;
         let mut y_ticks = if lying {
             names.iter().map(|tick| Tick { at: 1.0 - tick.at, label: tick.label.clone() }).collect()
-        } else {
+        } else if plot.y_names.is_empty() {
             y.ticks(((bottom - top) / (2.6 * em)) as usize)
+        } else {
+            named_rows(plot, &y)?
         };
         if lying {
             let lines = ((bottom - top) / (1.3 * em * slots as f64)).clamp(1.0, 3.0) as usize;
@@ -194,6 +196,20 @@ impl Frame {
         }
         Ok(())
     }
+}
+
+/// The names of rows at n, n − 1, .. 1, each of their lines broken where it is too long.
+fn named_rows(plot: &Plot, y: &Axis) -> Result<Vec<Tick>> {
+    let n = plot.y_names.len();
+    let mut ticks = vec![];
+    for (i, name) in plot.y_names.iter().enumerate() {
+        let mut lines = vec![];
+        for line in name.lines() {
+            lines.extend(font::broken(line, plot.font, Frame::name_room(plot), 2)?);
+        }
+        ticks.push(Tick { at: y.at((n - i) as f64), label: lines.join("\n") });
+    }
+    Ok(ticks)
 }
 
 /// The middle of the i-th of n equal parts.

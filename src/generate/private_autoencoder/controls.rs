@@ -11,7 +11,7 @@
 //! Every seed trains an encoder of its own, so the report's event is that of all of them after each other. To publish one encoder
 //! costs less than to publish this comparison.
 
-mod principal;
+pub(crate) mod principal;
 mod report;
 
 pub use report::{EncoderReport, EncoderRow};

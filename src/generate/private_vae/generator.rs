@@ -115,9 +115,24 @@ impl VaeGenerator {
             }
             Ok(x)
         })?;
-        let features = self.template.features();
-        Likelihood::new(self.template.schema.as_ref(), features, self.recipe.deviation).read(&mut x, &self.template.normalization);
+        self.likelihood().read(&mut x, &self.template.normalization);
         Ok(x)
+    }
+
+    /// One class's decoder outputs for codes, row-major, before they are read as records.
+    pub(crate) fn outputs(&self, class: usize, z: &[f32], device: &Device) -> Result<Vec<f32>> {
+        let weights = self.decoders.get(class).map_or(&[][..], Vec::as_slice);
+        guarded(device, || forward_rows(&network(&self.layers(), weights, device)?, z, [self.recipe.latent, 1, 1], device))
+    }
+
+    pub(crate) fn likelihood(&self) -> Likelihood {
+        Likelihood::new(self.template.schema.as_ref(), self.template.features(), self.recipe.deviation)
+    }
+
+    /// Records under the generator's normalisation, if they are of its kind.
+    pub(crate) fn readable(&self, data: &Dataset) -> Result<Dataset> {
+        self.template.fits(data, &self.trained_on)?;
+        Ok(data.clone().with_normalization(self.template.normalization.clone()))
     }
 
     fn records(&self, x: Vec<f32>, labels: Vec<u32>, origin: Origin) -> Result<Dataset> {

@@ -13,7 +13,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 /// The directions of largest variance.
-pub(super) struct Principal {
+pub(crate) struct Principal {
     normalization: Normalization,
     shape: [usize; 3],
     mean: Vec<f64>,
@@ -30,7 +30,7 @@ impl Principal {
     const CHUNK: usize = 2048;
 
     /// The first `count` components of `data`.
-    pub(super) fn fit(data: &Dataset, count: usize, lab: &Lab) -> Result<Self> {
+    pub(crate) fn fit(data: &Dataset, count: usize, lab: &Lab) -> Result<Self> {
         let d = data.features();
         let (mean, covariance) = guarded(&Device::Cpu, || mean_and_covariance(&data.normalized(), d))?;
         let axes = largest(&covariance, d, count.min(d), lab)?;
@@ -38,7 +38,7 @@ impl Principal {
     }
 
     /// The components of records of the same kind, as a table.
-    pub(super) fn apply(&self, data: &Dataset) -> Result<Dataset> {
+    pub(crate) fn apply(&self, data: &Dataset) -> Result<Dataset> {
         let x = self.normalization.apply(data.x(), self.shape);
         let along =
             |row: &[f32], axis: &Vec<f64>| axis.iter().zip(row).zip(&self.mean).map(|((a, &v), m)| a * (f64::from(v) - m)).sum::<f64>();

@@ -1,0 +1,187 @@
+//! A report with one row for each pipeline: what it costs in accuracy, what is proven, and what every attack finds.
+
+use super::{Report, Row};
+use crate::Result;
+use crate::display::{Figure, Plot, Show, Table, show_inline};
+use crate::stats::MeanInterval;
+use polars::prelude::{Column, DataFrame};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Pipelines × attacks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    title: String,
+    attacks: Vec<String>,
+    methods: Vec<MethodSummary>,
+}
+
+/// One pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodSummary {
+    /// What the models learned from.
+    pub method: String,
+    /// Test accuracy over the runs, 0..1, with a 95 % Student interval, if the game tested.
+    pub accuracy: Option<MeanInterval>,
+    /// The proven ε; ∞ when nothing is proven.
+    pub epsilon: f64,
+    /// The largest ε that an attack proves to be lost; of up to ten attacks it holds at 95 % ([`Row::lower`]).
+    pub lower: f64,
+    /// One for each attack of the summary; none where it was not measured.
+    pub rows: Vec<Option<Row>>,
+}
+
+impl MethodSummary {
+    /// The measurement with the largest TPR at FPR ≤ 1 %; of equal ones the first.
+    #[must_use]
+    pub fn strongest(&self) -> Option<&Row> {
+        let tpr = |row: &Row| row.tpr_at_1_percent.rate.value();
+        self.rows.iter().flatten().fold(None, |best: Option<&Row>, row| match best {
+            Some(best) if tpr(best) >= tpr(row) => Some(best),
+            _ => Some(row),
+        })
+    }
+}
+
+impl Report {
+    /// One row for each pipeline with what every attack found.
+    #[must_use]
+    pub fn by_method(&self) -> Summary {
+        let (mut attacks, mut methods): (Vec<String>, Vec<String>) = (vec![], vec![]);
+        for row in &self.rows {
+            if !attacks.contains(&row.attack) {
+                attacks.push(row.attack.clone());
+            }
+            if !methods.contains(&row.method) {
+                methods.push(row.method.clone());
+            }
+        }
+        let summarise = |method: String| {
+            let find = |attack: &String| self.rows.iter().find(|row| row.method == method && row.attack == *attack).cloned();
+            let rows: Vec<Option<Row>> = attacks.iter().map(find).collect();
+            let first = rows.iter().flatten().next();
+            MethodSummary {
+                accuracy: first.and_then(|row| row.accuracy),
+                epsilon: first.map_or(f64::INFINITY, |row| row.epsilon),
+                lower: rows.iter().flatten().map(|row| row.lower.epsilon).fold(0.0, f64::max),
+                method,
+                rows,
+            }
+        };
+        let methods = methods.into_iter().map(summarise).collect();
+        Summary { title: self.title.clone(), attacks, methods }
+    }
+}
+
+impl Summary {
+    /// The pipelines.
+    #[must_use]
+    pub fn methods(&self) -> &[MethodSummary] {
+        &self.methods
+    }
+
+    /// The attacks, in the order of [`MethodSummary::rows`].
+    #[must_use]
+    pub fn attacks(&self) -> &[String] {
+        &self.attacks
+    }
+
+    /// One row per pipeline: `method`, `accuracy`, `epsilon`, `epsilon_lower`, `strongest`, and for every attack the TPR at FPR ≤ 1 % and 0.1 %
+    /// as `ATTACK @1%` and `ATTACK @0.1%`.
+    #[must_use]
+    pub fn frame(&self) -> DataFrame {
+        let numbers = |name: &str, of: &dyn Fn(&MethodSummary) -> Option<f64>| -> Column {
+            Column::new(name.into(), self.methods.iter().map(of).collect::<Vec<Option<f64>>>())
+        };
+        let texts = |name: &str, of: &dyn Fn(&MethodSummary) -> String| -> Column {
+            Column::new(name.into(), self.methods.iter().map(of).collect::<Vec<String>>())
+        };
+        let mut columns = vec![
+            texts("method", &|method| method.method.clone()),
+            numbers("accuracy", &|method| method.accuracy.map(|accuracy| accuracy.mean)),
+            numbers("epsilon", &|method| Some(method.epsilon)),
+            numbers("epsilon_lower", &|method| Some(method.lower)),
+            texts("strongest", &|method| method.strongest().map_or(String::new(), |row| row.attack.clone())),
+        ];
+        for (at, attack) in self.attacks.iter().enumerate() {
+            let row = |method: &MethodSummary| method.rows.get(at).cloned().flatten();
+            columns.push(numbers(&format!("{attack} @1%"), &|method| row(method).map(|row| row.tpr_at_1_percent.rate.value())));
+            columns.push(numbers(&format!("{attack} @0.1%"), &|method| row(method).map(|row| row.tpr_at_01_percent.rate.value())));
+        }
+        // All columns have one value per method, so this cannot fail.
+        DataFrame::new(self.methods.len(), columns).unwrap_or_default()
+    }
+
+    /// The table in Markdown: TPR at FPR ≤ 1 % in percent with its interval for every attack, the strongest in bold.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut lines = vec![format!("| {} |", self.headers().join(" | ")), format!("|{}", "---|".repeat(self.headers().len()))];
+        lines.extend(self.methods.iter().map(|method| format!("| {} |", self.cells(method, true).join(" | "))));
+        lines.join("\n")
+    }
+
+    /// Writes `summary.csv`, `summary.svg`, `summary.png`, `summary.html` and `summary.json` into a folder, which is made if needed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when the folder cannot be written, [`crate::Error::Figure`] when the figure cannot be drawn.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        crate::file::save_report(folder.as_ref(), "summary", "summary.json", self.frame(), self, &self.figure())
+    }
+
+    fn headers(&self) -> Vec<String> {
+        let fixed = ["trained on", "accuracy %", "ε ≤", "ε ≥"].map(str::to_string);
+        fixed.into_iter().chain(self.attacks.iter().cloned()).collect()
+    }
+
+    fn cells(&self, method: &MethodSummary, markdown: bool) -> Vec<String> {
+        let interval = |value: f64, low: f64, high: f64| format!("{:.1} [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high);
+        let strongest = method.strongest().map(|row| &row.attack);
+        let mut cells = vec![
+            method.method.clone(),
+            method.accuracy.map_or(String::new(), |accuracy| interval(accuracy.mean, accuracy.low, accuracy.high)),
+            if method.epsilon.is_finite() { format!("{:.2}", method.epsilon) } else { "∞".into() },
+            format!("{:.2}", method.lower),
+        ];
+        for row in &method.rows {
+            let Some(row) = row else {
+                cells.push("–".to_string());
+                continue;
+            };
+            let rate = row.tpr_at_1_percent.rate;
+            let text = interval(rate.value(), rate.low, rate.high);
+            cells.push(if markdown && strongest == Some(&row.attack) { format!("**{text}**") } else { text });
+        }
+        cells
+    }
+}
+
+impl Show for Summary {
+    fn figure(&self) -> Figure {
+        let mut table = Table::new(self.headers());
+        for method in &self.methods {
+            table = table.row(self.cells(method, false));
+        }
+        let counted =
+            self.methods.iter().flat_map(|method| method.rows.iter().flatten()).next().map_or(String::new(), |row| row.counted.clone());
+        let caption = format!(
+            "TPR % at FPR ≤ 1 % for each attack, on {counted}; guessing gives 1. Intervals: 95 % for each attack alone. ε ≤: proven, ∞ if nothing is. ε ≥: the most that \
+             an attack proves, if trials are independent (95 % for the best of up to ten). –: does not apply."
+        );
+        let points: Vec<(String, f64, f64)> = self
+            .methods
+            .iter()
+            .filter_map(|method| {
+                let (accuracy, strongest) = (method.accuracy?, method.strongest()?);
+                Some((method.method.clone(), 100.0 * accuracy.mean, 100.0 * strongest.tpr_at_1_percent.rate.value()))
+            })
+            .collect();
+        let mut plot = Plot::new("Accuracy and the strongest attack").x_label("test accuracy (%)").y_label("TPR % at FPR ≤ 1 %");
+        for (name, accuracy, found) in &points {
+            plot = plot.points(name, &[(*accuracy, *found)]);
+        }
+        let plot = plot.horizontal(1.0, "guessing");
+        Figure::column([table.captioned(&caption).figure(), plot.figure()]).titled(&self.title)
+    }
+}
+
+show_inline!(Summary);
