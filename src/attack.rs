@@ -120,7 +120,7 @@ pub trait Attack: fmt::Debug + Send + Sync {
         Scores::of(self, signals)?.roc_of(records)
     }
 
-    /// The curve of one target over all records: independent trials, but few.
+    /// The curve of one target over all records: few trials, which share one model.
     ///
     /// # Errors
     /// As [`Attack::roc`].

@@ -11,8 +11,8 @@
 //! # What makes it a bound
 //! With probability `confidence` the number is at most the true ε, if the test was fixed before the data were seen. A threshold that was
 //! *chosen* as the best on the same data is not: its bound exceeds the true ε far more often than it says. So there is no
-//! "best of all thresholds" here; [`Selection`] and [`Guesses`] offer what is sound (fixed, chosen on other data, or Bonferroni). What else must
-//! hold stands in [`LowerBound::premise`]: the trials of a membership game, pooled over models and records, are not independent.
+//! "best of all thresholds" here; [`Selection`] and [`Guesses`] offer what is sound (fixed, chosen on other data, or Bonferroni). What
+//! else must hold stands in [`LowerBound::premise`]: the trials of a membership game, pooled over models and records, are not independent.
 //!
 //! A bound of 0 proves nothing, least of all privacy: a better attack may prove more. ε is the one of the neighbouring relation that was
 //! played: with and without a record.
@@ -31,7 +31,7 @@
 //! let lab = Lab::new()?.quiet();
 //! // A "mechanism" whose output gives the record away: it is 1 with it and 0 without, 1000 runs each.
 //! let bound = distinguish(&[1.0; 1000], &[0.0; 1000], 0.0, Selection::Fixed(0.5), &lab)?;
-//! assert_eq!(bound.to_string(), "ε ≥ 5.42 (95 %, Clopper-Pearson, δ = 0)");
+//! assert_eq!(bound.to_string(), "ε ≥ 5.43 (95 %, Clopper-Pearson, δ = 0)");
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 

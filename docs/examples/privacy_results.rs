@@ -15,7 +15,9 @@ const DELTA: f64 = 1e-5;
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.is_empty() {
-        println!("name what to measure: mnist, fashion, sgd-mnist, sgd-fashion, encoder-mnist, steps-mnist, noise, curves");
+        println!(
+            "name what to measure: mnist, fashion, sgd-mnist, sgd-fashion, encoder-mnist, encoder-fashion, steps-mnist, noise, curves"
+        );
     }
     let lab = Lab::new()?.seed(1).quiet();
     for name in wanted {
@@ -25,6 +27,7 @@ fn main() -> Result<()> {
             "sgd-mnist" => training("mnist", &Dataset::mnist()?, &lab)?,
             "sgd-fashion" => training("fashion", &Dataset::fashion_mnist()?, &lab)?,
             "encoder-mnist" => controls("mnist", &Dataset::mnist()?, &lab)?,
+            "encoder-fashion" => controls("fashion", &Dataset::fashion_mnist()?, &lab)?,
             "steps-mnist" => steps(&Dataset::mnist()?, &lab)?,
             "noise" => noise()?,
             "curves" => curves()?,

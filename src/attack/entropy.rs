@@ -128,7 +128,12 @@ impl PredictionEntropy {
 fn negative_modified_entropy(log_p: &[f64], label: usize) -> f64 {
     let of_class = |(class, &value): (usize, &f64)| {
         let log_rest = log_complement(log_p, class);
-        if class == label { libm::exp(log_rest) * value } else { libm::exp(value) * log_rest }
+        if class != label {
+            return libm::exp(value) * log_rest;
+        }
+        // Where p_y rounds to 1 its logarithm would be 0, and all sure records would tie.
+        let log_p = if value > -LN_2 { libm::log1p(-libm::exp(log_rest)) } else { value };
+        libm::exp(log_rest) * log_p
     };
     log_p.iter().enumerate().map(of_class).sum()
 }
@@ -219,7 +224,7 @@ mod tests {
     #[test]
     fn probabilities_that_round_to_0_and_1_give_finite_scores_in_order() {
         let modified = |logits: Vec<f64>, label| PredictionEntropy::modified().score(&one(logits, label), 0).unwrap()[0];
-        // Sure and right: M = 2 (1 − p_y)² and more; 1 − p_y is 2e−100 where p_y rounds to 1.
+        // Sure and right, with r = 1 − p_y = 2 exp(−100): M = r² + 2 (r/2)², though p_y rounds to 1.
         let right = modified(vec![100.0, 0.0, 0.0], 0);
         let rest = 2.0 * (-100f64).exp();
         let want = -rest * rest - 2.0 * (rest / 2.0).powi(2);

@@ -42,8 +42,7 @@ use super::{Attack, Mode, Signals};
 use crate::roc::Roc;
 use crate::stats::mean;
 use crate::{Error, Result};
-use ratios::{Tables, World, ratios, ratios_outside, sorted_column};
-use rayon::prelude::*;
+use ratios::{Tables, World, ratios};
 use serde::{Deserialize, Serialize};
 
 /// How the offline attack guesses what a model would say of a record that it saw: `p_in` ≈ a `p_out` + 1 − a.
@@ -174,7 +173,7 @@ impl RelativeLikelihood {
             return Err(Error::config("1 record and no population", "a ratio is compared with those of other records"));
         }
         let a = self.a_for(&world)?;
-        Ok(self.scores(&world, a))
+        Ok(world.scores(self, a))
     }
 
     /// The a to use against the target of `world`.
@@ -201,42 +200,13 @@ impl RelativeLikelihood {
         let mut best = (0.0, f64::NEG_INFINITY);
         for step in 0..=10 {
             let a = f64::from(step) / 10.0;
-            let scores = self.scores(&rehearsal, a);
+            let scores = rehearsal.scores(self, a);
             let auc = Roc::new(&usable.iter().map(|&record| scores[record]).collect::<Vec<_>>(), &truth)?.auc().value;
             if auc > best.1 {
                 best = (a, auc);
             }
         }
         Ok(best.0)
-    }
-
-    fn scores(&self, world: &World, a: f64) -> Vec<f64> {
-        let (n, queries) = (world.pool.signals.len(), world.pool.signals.queries());
-        let own = ratios(&world.pool, self.mode, a); // [n, queries]
-        let of_others = ratios_outside(world.population.as_ref().unwrap_or(&world.pool), self.mode, a); // [|Z|, queries]
-        let sorted: Vec<Vec<f64>> = (0..queries).map(|query| sorted_column(&of_others, queries, query)).collect();
-        let log_gamma = libm::log(self.gamma);
-        let others = if world.population.is_some() { of_others.len() / queries } else { n - 1 };
-        let of_record = |record: usize| {
-            let mut below = 0;
-            for (query, sorted) in sorted.iter().enumerate() {
-                let ratio = own[record * queries + query];
-                below += sorted.partition_point(|&of_z| of_z + log_gamma < ratio);
-                // Without a population the record is one of the z itself: it does not count.
-                let itself = world.population.is_none() && of_others[record * queries + query] + log_gamma < ratio;
-                below -= usize::from(itself);
-            }
-            let steps = (others * queries) as f64;
-            let ranking = match self.ties {
-                Ties::Keep => 0.0,
-                Ties::ByRatio => {
-                    let ratio = own[record * queries..(record + 1) * queries].iter().sum::<f64>() / queries as f64;
-                    0.49 * ratio / (1.0 + ratio.abs()) // between −0.49 and 0.49 of a step
-                }
-            };
-            (below as f64 + ranking) / steps
-        };
-        (0..n).into_par_iter().map(of_record).collect()
     }
 }
 

@@ -7,9 +7,9 @@
 //! and ε is that of the Gaussian mechanism with this μ at δ, Φ(μ/2 − ε/μ) − e^ε Φ(−μ/2 − ε/μ) = δ.
 //!
 //! One point of the curve fixes all of it, so few trials prove what Clopper-Pearson alone cannot: 1000 runs, 950 found, 10 false
-//! alarms, and ε at δ = 1e-5 is far above ln(TPR/FPR). **It is a bound only for mechanisms whose trade-off curve is Gaussian** (Gaussian noise,
-//! once or many times, without sampling); for any other it is an estimate that may lie above the true ε. The result says so
-//! ([`Premise::GaussianTradeOff`]).
+//! alarms, and ε at δ = 1e-5 is far above ln(TPR/FPR). **It is a bound only for mechanisms whose trade-off curve is Gaussian**
+//! (Gaussian noise, once or many times, without sampling); for any other it is an estimate that may lie above the true ε. The result
+//! says so ([`Premise::GaussianTradeOff`]).
 //!
 //! # Privacy
 //! None: this is an attack.

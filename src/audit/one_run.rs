@@ -12,16 +12,16 @@
 //!
 //! # What is valid
 //! The coins must be independent of each other, and the guesses may use only the output and what is independent of the coins. A
-//! [`Game`](crate::attack::Game) puts every record into exactly half of its runs, independently of the other records: **within one run** the coins are
-//! independent. Between runs they are not: who counts in how many of the other runs a record was, knows whether it was in this one. An
-//! attack with shadow models from the same game could do so, and nothing here can tell whether it does; unless the attack scores the target
-//! alone in the same way, the bound says [`Premise::UnrelatedShadows`].
+//! [`Game`](crate::attack::Game) puts every record into exactly half of its runs, independently of the other records: **within one
+//! run** the coins are independent. Between runs they are not: who counts in how many of the other runs a record was, knows whether it
+//! was in this one. An attack with shadow models from the same game could do so, and nothing here can tell whether it does; unless the
+//! attack scores the target alone in the same way, the bound says [`Premise::UnrelatedShadows`].
 //!
 //! # Privacy
 //! None: this is an attack.
 //!
 //! # References
-//! Steinke, Nasr, Jagielski, arXiv 2305.08846. Mahloujifar, Melis, Chaudhuri, arXiv 2410.22235, has a tighter form, which is not offered here.
+//! Steinke, Nasr, Jagielski, arXiv 2305.08846; the tighter form of arXiv 2410.22235 is not offered here.
 //!
 //! # Example
 //! ```
@@ -32,36 +32,18 @@
 //! # Ok::<(), freelunch::Error>(())
 //! ```
 
+mod guesses;
+
+pub use guesses::Guesses;
+
 use super::binomial::Binomial;
 use super::{LowerBound, Premise, check_delta_and_confidence, of_model, worlds};
 use crate::attack::{Attack, Signals};
 use crate::stats::CONFIDENCE;
 use crate::{Error, Lab, Result};
+use guesses::{Pair, Ranked, grid, halvings};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-
-/// On how many canaries guesses are made.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Guesses {
-    /// As many as said, in advance.
-    Fixed {
-        /// Canaries with the highest scores that are guessed in.
-        members: usize,
-        /// Canaries with the lowest scores that are guessed out.
-        non_members: usize,
-    },
-    /// Parts of the canaries that do best on a random part of them; the others count.
-    Split {
-        /// Part of the canaries that choose, in (0, 1); 0.5 is usual.
-        share: f64,
-    },
-    /// The best of so many pairs, each with (1 − confidence)/candidates to err: ½, ¼, ⅛, .. of the canaries, guessed half in and half out,
-    /// all in, and all out.
-    Bonferroni {
-        /// Number of pairs, at least 1; about 10 costs little.
-        candidates: usize,
-    },
-}
 
 /// The audit of one run.
 ///
@@ -82,13 +64,6 @@ pub struct OneRun {
     pub delta: f64,
     /// Probability that the bound is right, in (0, 1); 0.95 in the literature.
     pub confidence: f64,
-}
-
-/// Numbers of canaries that are guessed in and out.
-#[derive(Clone, Copy)]
-struct Pair {
-    members: usize,
-    non_members: usize,
 }
 
 impl OneRun {
@@ -218,55 +193,6 @@ impl OneRun {
         let (delta, confidence, method) = (self.delta, self.confidence, "one run".to_string());
         Ok(LowerBound { epsilon, delta, confidence, method, evidence, trials: canaries, threshold: None, direction: None, premise: None })
     }
-}
-
-/// The coins from the highest score to the lowest, with the members among the first k for every k.
-struct Ranked {
-    coins: Vec<bool>,
-    members_until: Vec<usize>,
-}
-
-impl Ranked {
-    fn of(mut trials: Vec<(f64, bool)>) -> Self {
-        // Stable, so that equal scores stay in an order that knows nothing of the coins. Adding 0 makes −0 the 0 it equals.
-        trials.sort_by(|a, b| (b.0 + 0.0).total_cmp(&(a.0 + 0.0)));
-        let coins: Vec<bool> = trials.into_iter().map(|(_, coin)| coin).collect();
-        let mut members_until = vec![0];
-        let mut members = 0;
-        for &coin in &coins {
-            members += usize::from(coin);
-            members_until.push(members);
-        }
-        Self { coins, members_until }
-    }
-
-    /// Right guesses of a pair that fits.
-    fn right(&self, pair: Pair) -> usize {
-        let last = self.coins.len().saturating_sub(pair.non_members);
-        let until = |k: usize| self.members_until.get(k).copied().unwrap_or(0);
-        until(pair.members) + pair.non_members - (until(self.coins.len()) - until(last))
-    }
-}
-
-/// m/2, m/4, m/8, .. guesses, each half in and half out, all in, and all out.
-fn halvings(m: usize, candidates: usize) -> Vec<Pair> {
-    let mut pairs = vec![];
-    let mut guesses = (m / 2).max(1);
-    while guesses > 0 && pairs.len() < candidates {
-        pairs.push(Pair { members: guesses.div_ceil(2), non_members: guesses / 2 });
-        pairs.push(Pair { members: guesses, non_members: 0 });
-        pairs.push(Pair { members: 0, non_members: guesses });
-        guesses /= 2;
-    }
-    pairs.truncate(candidates);
-    pairs
-}
-
-/// Every pair of m/2, m/4, m/8, .. and 0, at most 169 of them.
-fn grid(m: usize) -> Vec<Pair> {
-    let sizes: Vec<usize> = (1..13).map(|halved| m >> halved).filter(|&size| size > 0).chain([0]).collect();
-    let pairs = sizes.iter().flat_map(|&members| sizes.iter().map(move |&non_members| Pair { members, non_members }));
-    pairs.filter(|pair| pair.members + pair.non_members > 0).collect()
 }
 
 fn check_counts(canaries: usize, guesses: usize, correct: usize) -> Result<()> {

@@ -41,9 +41,9 @@ mod tests;
 pub use audit::{Finding, MuseumAudit};
 
 use super::{Event, check_delta};
+use crate::audit::{Selection, distinguish};
 use crate::display::{Figure, Show, Table, show_inline};
 use crate::lab::Rng;
-use crate::stats::{CONFIDENCE, clopper_pearson};
 use crate::{Error, Lab, Result};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -261,90 +261,8 @@ impl Exhibit {
         let outputs = |with_target: bool| -> Vec<f64> {
             (0..runs as u64).into_par_iter().map(|run| self.release(with_target, correct, lab, run)).collect()
         };
-        let (with, without) = (outputs(true), outputs(false));
-        let half = runs / 2;
-        let chosen = Test::best(Sorted::of(&with[..half]), Sorted::of(&without[..half]), delta)?;
-        chosen.bound(&Sorted::of(&with[half..]), &Sorted::of(&without[half..]), delta)
+        Ok(distinguish(&outputs(true), &outputs(false), delta, Selection::Split { share: 0.5 }, lab)?.epsilon)
     }
-}
-
-/// Outputs in ascending order.
-struct Sorted(Vec<f64>);
-
-impl Sorted {
-    fn of(outputs: &[f64]) -> Self {
-        let mut sorted = outputs.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        Self(sorted)
-    }
-}
-
-/// An event of the output, and in which world it is the likelier.
-#[derive(Clone, Copy)]
-struct Test {
-    threshold: f64,
-    above: bool,
-    likelier_with: bool,
-}
-
-impl Test {
-    /// The test with the largest bound on these runs.
-    fn best(with: Sorted, without: Sorted, delta: f64) -> Result<Self> {
-        let mut best = Self { threshold: f64::NEG_INFINITY, above: true, likelier_with: true };
-        let mut most = 0.0f64;
-        for threshold in [&with, &without].into_iter().flat_map(thresholds) {
-            for (above, likelier_with) in [(false, false), (false, true), (true, false), (true, true)] {
-                let test = Self { threshold, above, likelier_with };
-                // The observed ratio is above the bound, and much cheaper.
-                if test.ratio(&with, &without) <= most.exp() {
-                    continue;
-                }
-                let bound = test.bound(&with, &without, delta)?;
-                if bound > most {
-                    (best, most) = (test, bound);
-                }
-            }
-        }
-        Ok(best)
-    }
-
-    /// How often the event happened in the likelier world and in the other one, with the runs of each.
-    fn counts(&self, with: &Sorted, without: &Sorted) -> [(usize, usize); 2] {
-        let counted = |Sorted(outputs): &Sorted| {
-            let below = outputs.partition_point(|&output| output < self.threshold);
-            (if self.above { outputs.len() - below } else { below }, outputs.len())
-        };
-        let worlds = if self.likelier_with { [with, without] } else { [without, with] };
-        worlds.map(counted)
-    }
-
-    fn ratio(&self, with: &Sorted, without: &Sorted) -> f64 {
-        let [(hits, of), (false_hits, out_of)] = self.counts(with, without);
-        (hits as f64 / of as f64) / (false_hits as f64 / out_of as f64)
-    }
-
-    fn bound(&self, with: &Sorted, without: &Sorted, delta: f64) -> Result<f64> {
-        let [(hits, of), (false_hits, out_of)] = self.counts(with, without);
-        epsilon_bound(hits, of, false_hits, out_of, delta)
-    }
-}
-
-/// Outputs at ranks 1, 2, 3, .. a fifth apart from either end: dense where events are rare, few enough to try all.
-fn thresholds(Sorted(outputs): &Sorted) -> Vec<f64> {
-    let mut found = vec![];
-    let mut rank = 1.0f64;
-    while (rank as usize) < outputs.len() {
-        found.extend([outputs[rank as usize], outputs[outputs.len() - rank as usize]]);
-        rank = (rank * 1.2).max(rank + 1.0);
-    }
-    found
-}
-
-/// ln((low − δ) / high) of the rates `hits / of` and `false_hits / out_of`, at least 0. Both ends hold at 2.5 %, so both at once at 5 %.
-fn epsilon_bound(hits: usize, of: usize, false_hits: usize, out_of: usize, delta: f64) -> Result<f64> {
-    let low = clopper_pearson(hits, of, CONFIDENCE)?.low - delta;
-    let high = clopper_pearson(false_hits, out_of, CONFIDENCE)?.high;
-    Ok(if low > high { (low / high).ln() } else { 0.0 })
 }
 
 /// All exhibits, as a table in a notebook.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helper functions of tests too
 
+mod audits;
 mod catalogue;
 mod contract;
 mod game;

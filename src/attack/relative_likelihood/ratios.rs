@@ -1,8 +1,9 @@
-//! The ratios of probabilities that the relative likelihood attack compares, in logarithms.
+//! The ratios of probabilities that the relative likelihood attack compares, in logarithms, and the shares that are its scores.
 
 use super::super::Signals;
 use super::super::likelihood_ratio::Mode;
 use super::super::shadows::Shadows;
+use super::{RelativeLikelihood, Ties};
 use crate::Result;
 use crate::stats::log_sum_exp;
 use rayon::prelude::*;
@@ -31,6 +32,36 @@ impl<'a> World<'a> {
     pub(super) fn against_shadow(&self, shadow: usize) -> Self {
         Self { pool: self.pool.of_shadow(shadow), population: self.population.as_ref().map(|of| of.of_shadow(shadow)) }
     }
+
+    /// The share of the others with a smaller ratio, for every attacked record.
+    pub(super) fn scores(&self, attack: &RelativeLikelihood, a: f64) -> Vec<f64> {
+        let (n, queries) = (self.pool.signals.len(), self.pool.signals.queries());
+        let own = ratios(&self.pool, attack.mode, a); // [n, queries]
+        let of_others = ratios_outside(self.population.as_ref().unwrap_or(&self.pool), attack.mode, a); // [|Z|, queries]
+        let sorted: Vec<Vec<f64>> = (0..queries).map(|query| sorted_column(&of_others, queries, query)).collect();
+        let log_gamma = libm::log(attack.gamma);
+        let others = if self.population.is_some() { of_others.len() / queries } else { n - 1 };
+        let of_record = |record: usize| {
+            let mut below = 0;
+            for (query, sorted) in sorted.iter().enumerate() {
+                let ratio = own[record * queries + query];
+                below += sorted.partition_point(|&of_z| of_z + log_gamma < ratio);
+                // Without a population the record is one of the z itself: it does not count.
+                let itself = self.population.is_none() && of_others[record * queries + query] + log_gamma < ratio;
+                below -= usize::from(itself);
+            }
+            let steps = (others * queries) as f64;
+            let ranking = match attack.ties {
+                Ties::Keep => 0.0,
+                Ties::ByRatio => {
+                    let ratio = own[record * queries..(record + 1) * queries].iter().sum::<f64>() / queries as f64;
+                    0.49 * ratio / (1.0 + ratio.abs()) // between −0.49 and 0.49 of a step
+                }
+            };
+            (below as f64 + ranking) / steps
+        };
+        (0..n).into_par_iter().map(of_record).collect()
+    }
 }
 
 /// log ratio of the attacked records, `[n, queries]`.
@@ -45,7 +76,7 @@ pub(super) fn ratios(shadows: &Shadows, mode: Mode, a: f64) -> Vec<f64> {
 }
 
 /// log ratio of the records they are compared with, as of records that no shadow saw, `[n, queries]`.
-pub(super) fn ratios_outside(shadows: &Shadows, mode: Mode, a: f64) -> Vec<f64> {
+fn ratios_outside(shadows: &Shadows, mode: Mode, a: f64) -> Vec<f64> {
     each(shadows, |record, query| {
         let p_out = log_mean(&shadows.of(record, query, false));
         if mode == Mode::Online { p_out } else { guessed_mean(p_out, a) }
@@ -73,7 +104,7 @@ fn log_mean(values: &[f64]) -> f64 {
     log_sum_exp(values) - libm::log(values.len() as f64)
 }
 
-pub(super) fn sorted_column(rows: &[f64], columns: usize, column: usize) -> Vec<f64> {
+fn sorted_column(rows: &[f64], columns: usize, column: usize) -> Vec<f64> {
     let mut values: Vec<f64> = rows.iter().skip(column).step_by(columns).copied().collect();
     values.sort_unstable_by(f64::total_cmp);
     values
