@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(roc.members() + roc.non_members(), 6 * 200);
             assert_eq!(roc.name(), attack.name());
             assert_eq!(roc.note(), "6 models × 200 records, seed 5");
-            assert!(roc.auc().value > 0.6, "{attack:?} {roc:?}");
+            assert!(roc.auc().value > 0.55, "{attack:?} {roc:?}");
         }
     }
 

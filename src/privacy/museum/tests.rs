@@ -40,7 +40,7 @@ fn exact_epsilon(event: &Event, delta: f64) -> f64 {
 }
 
 const DELTA: f64 = 1e-5;
-const RUNS: usize = 10_000;
+const RUNS: usize = 40_000;
 
 #[test]
 fn exact_values_agree_with_the_golden_ones() {
