@@ -16,7 +16,7 @@
 
 mod summary;
 
-pub use summary::{MethodSummary, Summary};
+pub use summary::{Found, MethodSummary, Summary};
 
 use crate::attack::{Attack, Scores, Signals};
 use crate::audit::{ClopperPearson, LowerBound, Selection};

@@ -166,9 +166,7 @@ impl Experiment {
             };
             println!("| {name} | {} | {} |", cell(0), cell(1));
         }
-        let folder = Path::new(RESULTS).join(format!("free_lunch_{}", self.name));
-        summary.save(&folder)?;
-        report.save(&folder)
+        summary.save(Path::new(RESULTS).join(format!("free_lunch_{}", self.name)))
     }
 }
 

@@ -440,11 +440,11 @@ impl Show for Signals {
 show_inline!(Signals);
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Six models on `n` records of three classes; member of every second model, with a higher label logit there.
-    pub(in crate::attack) fn made_up(n: usize) -> Signals {
+    pub(crate) fn made_up(n: usize) -> Signals {
         let (models, classes) = (6, 3);
         let mut state = 12_345_u64;
         let mut noise = move || {

@@ -3,7 +3,8 @@
 use super::{Report, Row};
 use crate::Result;
 use crate::display::{Figure, Plot, Show, Table, show_inline};
-use crate::stats::MeanInterval;
+use crate::roc::TprAt;
+use crate::stats::{Estimate, MeanInterval};
 use polars::prelude::{Column, DataFrame};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     title: String,
+    counted: String,
     attacks: Vec<String>,
     methods: Vec<MethodSummary>,
 }
@@ -28,17 +30,32 @@ pub struct MethodSummary {
     /// The largest ε that an attack proves to be lost; of up to ten attacks it holds at 95 % ([`Row::lower`]).
     pub lower: f64,
     /// One for each attack of the summary; none where it was not measured.
-    pub rows: Vec<Option<Row>>,
+    pub found: Vec<Option<Found>>,
+}
+
+/// What one attack found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The attack.
+    pub attack: String,
+    /// Area under the ROC curve.
+    pub auc: Estimate,
+    /// True positive rate at a false positive rate of at most 1 %.
+    pub tpr_at_1_percent: TprAt,
+    /// True positive rate at a false positive rate of at most 0.1 %.
+    pub tpr_at_01_percent: TprAt,
+    /// The ε that it proves to be lost ([`Row::lower`]).
+    pub lower: f64,
 }
 
 impl MethodSummary {
     /// The measurement with the largest TPR at FPR ≤ 1 %; of equal ones the first.
     #[must_use]
-    pub fn strongest(&self) -> Option<&Row> {
-        let tpr = |row: &Row| row.tpr_at_1_percent.rate.value();
-        self.rows.iter().flatten().fold(None, |best: Option<&Row>, row| match best {
-            Some(best) if tpr(best) >= tpr(row) => Some(best),
-            _ => Some(row),
+    pub fn strongest(&self) -> Option<&Found> {
+        let tpr = |found: &Found| found.tpr_at_1_percent.rate.value();
+        self.found.iter().flatten().fold(None, |best: Option<&Found>, found| match best {
+            Some(best) if tpr(best) >= tpr(found) => Some(best),
+            _ => Some(found),
         })
     }
 }
@@ -56,20 +73,27 @@ impl Report {
                 methods.push(row.method.clone());
             }
         }
+        let found = |row: &Row| Found {
+            attack: row.attack.clone(),
+            auc: row.auc,
+            tpr_at_1_percent: row.tpr_at_1_percent.clone(),
+            tpr_at_01_percent: row.tpr_at_01_percent.clone(),
+            lower: row.lower.epsilon,
+        };
         let summarise = |method: String| {
-            let find = |attack: &String| self.rows.iter().find(|row| row.method == method && row.attack == *attack).cloned();
-            let rows: Vec<Option<Row>> = attacks.iter().map(find).collect();
-            let first = rows.iter().flatten().next();
+            let of_method = || self.rows.iter().filter(|row| row.method == method);
+            let found: Vec<Option<Found>> = attacks.iter().map(|attack| of_method().find(|row| row.attack == *attack).map(found)).collect();
             MethodSummary {
-                accuracy: first.and_then(|row| row.accuracy),
-                epsilon: first.map_or(f64::INFINITY, |row| row.epsilon),
-                lower: rows.iter().flatten().map(|row| row.lower.epsilon).fold(0.0, f64::max),
-                method,
-                rows,
+                accuracy: of_method().next().and_then(|row| row.accuracy),
+                epsilon: of_method().next().map_or(f64::INFINITY, |row| row.epsilon),
+                lower: found.iter().flatten().map(|found| found.lower).fold(0.0, f64::max),
+                found,
+                method: method.clone(),
             }
         };
+        let counted = self.rows.first().map_or(String::new(), |row| row.counted.clone());
         let methods = methods.into_iter().map(summarise).collect();
-        Summary { title: self.title.clone(), attacks, methods }
+        Summary { title: self.title.clone(), counted, attacks, methods }
     }
 }
 
@@ -80,7 +104,7 @@ impl Summary {
         &self.methods
     }
 
-    /// The attacks, in the order of [`MethodSummary::rows`].
+    /// The attacks, in the order of [`MethodSummary::found`].
     #[must_use]
     pub fn attacks(&self) -> &[String] {
         &self.attacks
@@ -101,12 +125,15 @@ impl Summary {
             numbers("accuracy", &|method| method.accuracy.map(|accuracy| accuracy.mean)),
             numbers("epsilon", &|method| Some(method.epsilon)),
             numbers("epsilon_lower", &|method| Some(method.lower)),
-            texts("strongest", &|method| method.strongest().map_or(String::new(), |row| row.attack.clone())),
+            texts("strongest", &|method| method.strongest().map_or(String::new(), |found| found.attack.clone())),
         ];
         for (at, attack) in self.attacks.iter().enumerate() {
-            let row = |method: &MethodSummary| method.rows.get(at).cloned().flatten();
-            columns.push(numbers(&format!("{attack} @1%"), &|method| row(method).map(|row| row.tpr_at_1_percent.rate.value())));
-            columns.push(numbers(&format!("{attack} @0.1%"), &|method| row(method).map(|row| row.tpr_at_01_percent.rate.value())));
+            let of = |method: &MethodSummary, at_1: bool| -> Option<f64> {
+                let found = method.found.get(at)?.as_ref()?;
+                Some(if at_1 { found.tpr_at_1_percent.rate.value() } else { found.tpr_at_01_percent.rate.value() })
+            };
+            columns.push(numbers(&format!("{attack} @1%"), &|method| of(method, true)));
+            columns.push(numbers(&format!("{attack} @0.1%"), &|method| of(method, false)));
         }
         // All columns have one value per method, so this cannot fail.
         DataFrame::new(self.methods.len(), columns).unwrap_or_default()
@@ -135,21 +162,21 @@ impl Summary {
 
     fn cells(&self, method: &MethodSummary, markdown: bool) -> Vec<String> {
         let interval = |value: f64, low: f64, high: f64| format!("{:.1} [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high);
-        let strongest = method.strongest().map(|row| &row.attack);
+        let strongest = method.strongest().map(|found| &found.attack);
         let mut cells = vec![
             method.method.clone(),
             method.accuracy.map_or(String::new(), |accuracy| interval(accuracy.mean, accuracy.low, accuracy.high)),
             if method.epsilon.is_finite() { format!("{:.2}", method.epsilon) } else { "∞".into() },
             format!("{:.2}", method.lower),
         ];
-        for row in &method.rows {
-            let Some(row) = row else {
+        for found in &method.found {
+            let Some(found) = found else {
                 cells.push("–".to_string());
                 continue;
             };
-            let rate = row.tpr_at_1_percent.rate;
+            let rate = found.tpr_at_1_percent.rate;
             let text = interval(rate.value(), rate.low, rate.high);
-            cells.push(if markdown && strongest == Some(&row.attack) { format!("**{text}**") } else { text });
+            cells.push(if markdown && strongest == Some(&found.attack) { format!("**{text}**") } else { text });
         }
         cells
     }
@@ -161,8 +188,7 @@ impl Show for Summary {
         for method in &self.methods {
             table = table.row(self.cells(method, false));
         }
-        let counted =
-            self.methods.iter().flat_map(|method| method.rows.iter().flatten()).next().map_or(String::new(), |row| row.counted.clone());
+        let counted = &self.counted;
         let caption = format!(
             "TPR % at FPR ≤ 1 % for each attack, on {counted}; guessing gives 1. Intervals: 95 % for each attack alone. ε ≤: proven, ∞ if nothing is. ε ≥: the most that \
              an attack proves, if trials are independent (95 % for the best of up to ten). –: does not apply."
@@ -185,3 +211,27 @@ impl Show for Summary {
 }
 
 show_inline!(Summary);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::signals::tests::made_up;
+    use crate::attack::{CalibratedLoss, LossThreshold};
+
+    #[test]
+    fn a_method_has_one_row_with_what_every_attack_found() {
+        let mut report = Report::new("made up");
+        report.measure(&made_up(60), &LossThreshold::new()).unwrap();
+        report.measure(&made_up(60), &CalibratedLoss::new()).unwrap();
+        let summary = report.by_method();
+        let [method] = summary.methods() else { panic!() };
+        assert_eq!((summary.attacks().len(), method.found.len(), summary.frame().height()), (2, 2, 1));
+        let rates: Vec<f64> = report.rows().iter().map(|row| row.tpr_at_1_percent.rate.value()).collect();
+        let strongest = method.strongest().unwrap();
+        assert_eq!(strongest.tpr_at_1_percent.rate.value(), rates.iter().copied().fold(0.0, f64::max));
+        assert_eq!(method.lower, report.rows().iter().map(|row| row.lower.epsilon).fold(0.0, f64::max));
+        assert_eq!(summary.to_markdown().matches("**").count(), 2);
+        // The curves stay in the report.
+        assert!(serde_json::to_string(&summary).unwrap().len() < 5_000);
+    }
+}
