@@ -86,7 +86,7 @@ pub trait Attack: fmt::Debug + Send + Sync {
     /// are not read.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no such model or too few shadows.
+    /// [`Error::Config`](crate::Error::Config) when there is no such model or too few shadows.
     fn score(&self, signals: &Signals, target: usize) -> Result<Vec<f64>>;
 
     /// The scores with every model as target in turn, `[models][n]`.
@@ -106,7 +106,7 @@ pub trait Attack: fmt::Debug + Send + Sync {
     /// and use [`MeanInterval`](crate::stats::MeanInterval) for a claim beyond them.
     ///
     /// # Errors
-    /// As [`Attack::score`], and [`Error::Config`] when no trial is a member or none is a non-member.
+    /// As [`Attack::score`], and [`Error::Config`](crate::Error::Config) when no trial is a member or none is a non-member.
     fn roc(&self, signals: &Signals) -> Result<Roc> {
         Scores::of(self, signals)?.roc()
     }
@@ -115,7 +115,7 @@ pub trait Attack: fmt::Debug + Send + Sync {
     /// global variance is taken over all); use [`Signals::subset`] to hide them from it.
     ///
     /// # Errors
-    /// As [`Attack::roc`], and [`Error::Config`] for no record or one that does not exist.
+    /// As [`Attack::roc`], and [`Error::Config`](crate::Error::Config) for no record or one that does not exist.
     fn roc_of(&self, signals: &Signals, records: &[usize]) -> Result<Roc> {
         Scores::of(self, signals)?.roc_of(records)
     }

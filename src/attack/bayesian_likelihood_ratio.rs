@@ -9,7 +9,7 @@
 //! and a new φ follows Student's t with 2α degrees of freedom, location μ and scale √(β (κ + 1)/(α κ)).
 //!
 //! online score = log `t_in`(φ) − log `t_out`(φ),  offline: `t_in` is the prior's own predictive,
-//! one-sided score = log Pr[T < φ] − log Pr[T > φ] with T ~ `t_out`
+//! one-sided score = log Pr(T < φ) − log Pr(T > φ) with T ~ `t_out`
 //!
 //! 1. μ₀ is the mean of φ over all records, shadows and queries of the side, and β₀ = (α₀ − 1) times its variance, so that the prior
 //!    expects that variance; κ₀ = 1, α₀ = 2 (the authors' values).
