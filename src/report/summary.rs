@@ -98,6 +98,9 @@ impl Report {
 }
 
 impl Summary {
+    /// Pipelines that a legend can name.
+    const MOST_POINTS: usize = 10;
+
     /// The pipelines.
     #[must_use]
     pub fn methods(&self) -> &[MethodSummary] {
@@ -155,6 +158,31 @@ impl Summary {
         crate::file::save_report(folder.as_ref(), "summary", "summary.json", self.frame(), self, &self.figure())
     }
 
+    /// Accuracy against what the strongest attack finds.
+    fn strongest_points(&self) -> Plot {
+        let mut plot = Plot::new("Accuracy and the strongest attack").x_label("test accuracy (%)").y_label("TPR % at FPR ≤ 1 %");
+        for method in &self.methods {
+            if let (Some(accuracy), Some(strongest)) = (method.accuracy, method.strongest()) {
+                plot = plot.points(&method.method, &[(100.0 * accuracy.mean, 100.0 * strongest.tpr_at_1_percent.rate.value())]);
+            }
+        }
+        plot.horizontal(1.0, "guessing")
+    }
+
+    /// The same without accuracy, for more pipelines than a legend can name.
+    fn strongest_bars(&self) -> Plot {
+        let strongest = |method: &MethodSummary| {
+            let rate = method.strongest()?.tpr_at_1_percent.rate;
+            Some((method.method.clone(), 100.0 * rate.value(), 100.0 * rate.low, 100.0 * rate.high))
+        };
+        let bars: Vec<(String, f64, f64, f64)> = self.methods.iter().filter_map(strongest).collect();
+        let bars: Vec<(&str, f64, f64, f64)> = bars.iter().map(|(name, value, low, high)| (name.as_str(), *value, *low, *high)).collect();
+        let height = 90 + 26 * bars.len() as u32;
+        let caption = "Of each pipeline the attack with the largest rate, so a number a little above 1 is chance.";
+        let plot = Plot::new("What the strongest attack finds").x_label("TPR % at FPR ≤ 1 %").bars(&bars).vertical(1.0, "guessing");
+        plot.size(640, height).caption(caption)
+    }
+
     fn headers(&self) -> Vec<String> {
         let fixed = ["trained on", "accuracy %", "ε ≤", "ε ≥"].map(str::to_string);
         fixed.into_iter().chain(self.attacks.iter().cloned()).collect()
@@ -193,19 +221,7 @@ impl Show for Summary {
             "TPR % at FPR ≤ 1 % for each attack, on {counted}; guessing gives 1. Intervals: 95 % for each attack alone. ε ≤: proven, ∞ if nothing is. ε ≥: the most that \
              an attack proves, if trials are independent (95 % for the best of up to ten). –: does not apply."
         );
-        let points: Vec<(String, f64, f64)> = self
-            .methods
-            .iter()
-            .filter_map(|method| {
-                let (accuracy, strongest) = (method.accuracy?, method.strongest()?);
-                Some((method.method.clone(), 100.0 * accuracy.mean, 100.0 * strongest.tpr_at_1_percent.rate.value()))
-            })
-            .collect();
-        let mut plot = Plot::new("Accuracy and the strongest attack").x_label("test accuracy (%)").y_label("TPR % at FPR ≤ 1 %");
-        for (name, accuracy, found) in &points {
-            plot = plot.points(name, &[(*accuracy, *found)]);
-        }
-        let plot = plot.horizontal(1.0, "guessing");
+        let plot = if self.methods.len() > Self::MOST_POINTS { self.strongest_bars() } else { self.strongest_points() };
         Figure::column([table.captioned(&caption).figure(), plot.figure()]).titled(&self.title)
     }
 }
