@@ -48,7 +48,7 @@ pub use bayesian_likelihood_ratio::{BayesianLikelihoodRatio, Comparison, Predict
 pub use calibrated::Calibrated;
 pub use calibrated_loss::{CalibratedLoss, Reference};
 pub use entropy::{Entropy, PredictionEntropy, Thresholds};
-pub use game::{Game, Queries};
+pub use game::{Coins, Game, Queries};
 pub use label_only::{Answers, Difficulty, LabelOnly};
 pub use likelihood_ratio::{Convention, LikelihoodRatio, Mode, Statistic, Variance};
 pub use loss_threshold::{LossThreshold, ThresholdRule};

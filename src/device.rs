@@ -48,6 +48,28 @@ impl Device {
         self.open().map(|_| ())
     }
 
+    /// Hosts this device for other processes and machines at `address`, such as `127.0.0.1:3000`, until the process ends: they name it
+    /// `Device::Remote("ws://127.0.0.1:3000")`. The address is open to whoever can reach it, unencrypted and without a password: stay on
+    /// this machine or a network you trust.
+    ///
+    /// # Errors
+    /// [`Error::Device`] without the feature `remote` or this device's own, when it is remote itself, or when the address cannot be used.
+    pub fn serve(&self, address: &str) -> Result<()> {
+        let device = self.open()?;
+        #[cfg(feature = "remote")]
+        {
+            let failed = |e: &dyn fmt::Display| Error::device(self, format!("cannot be served at {address}: {e}"), "choose a free address");
+            let listener = std::net::TcpListener::bind(address).map_err(|e| failed(&e))?;
+            let transport = burn::server::WebSocketTransport::from_listener(listener);
+            burn::server::RemoteServer::new([device]).serve(transport).map_err(|e| failed(&e))
+        }
+        #[cfg(not(feature = "remote"))]
+        {
+            drop(device);
+            Self::Remote(address.to_string()).check()
+        }
+    }
+
     /// Every kind of device with the feature it needs and whether this build has it.
     #[must_use]
     pub fn kinds() -> Vec<DeviceKind> {
@@ -88,6 +110,20 @@ impl Device {
         }
     }
 
+    /// What to do when work on it failed.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Cpu => "use smaller batches or a narrower network",
+            Self::Cuda(_) => {
+                "use smaller batches or a narrower network; on a machine without a CUDA driver use Device::Cpu (FREELUNCH_DEVICE=cpu)"
+            }
+            Self::Vulkan => {
+                "use smaller batches or a narrower network; on a machine without a Vulkan driver use Device::Cpu (FREELUNCH_DEVICE=cpu)"
+            }
+            Self::Remote(_) => "see that the server runs and can be reached, then do it again: a lab that keeps finds what was finished",
+        }
+    }
+
     fn feature(&self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -103,7 +139,7 @@ pub(crate) fn guarded<T>(device: &Device, work: impl FnOnce() -> Result<T>) -> R
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         let what = format!("the backend failed: {}", text.unwrap_or("no message"));
-        Err(Error::device(device, what, "use smaller batches or a narrower network, or another device"))
+        Err(Error::device(device, what, device.remedy()))
     })
 }
 

@@ -31,6 +31,7 @@ pub use tpr_at::TprAt;
 
 use crate::stats::{Estimate, Rate};
 use crate::{Error, Result};
+use rayon::slice::ParallelSliceMut;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tpr_at::{ROUNDING, warning};
@@ -93,7 +94,7 @@ impl Roc {
             return Err(Error::config(format!("score {at} is {}", scores[at]), "expected finite scores"));
         }
         let mut order: Vec<(f64, bool)> = scores.iter().copied().zip(membership.iter().copied()).collect();
-        order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        order.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let mut steps: Vec<Step> = vec![];
         for block in order.chunk_by(|a, b| a.0 == b.0) {
             let hits = block.iter().filter(|trial| trial.1).count() as u32;

@@ -1,5 +1,7 @@
 //! The one door to the processor's vector instructions.
 
+pub(crate) mod elementary;
+
 use pulp::WithSimd;
 
 /// Runs `op` with AVX2 and FMA where the machine has them, with NEON on ARM, and without vectors elsewhere. Naming the two sets that

@@ -20,6 +20,7 @@ use crate::privacy::{Event, worse};
 use crate::released::ReleaseAttack;
 use crate::{Dataset, Error, Lab, Result};
 use kept::Kept;
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,18 @@ impl Queries {
     }
 }
 
+/// How it is drawn who is a member of which run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coins {
+    /// Every record is in exactly half of the runs (arXiv 2112.03570): every record has shadows on both sides.
+    Balanced,
+    /// Every record is in every run by a coin of its own, independent of all others: nothing about a run can be learnt from the members of
+    /// the others, which [`OneRun`](crate::audit::OneRun) needs for attacks with shadow models. Of k runs, a record is on one side only
+    /// with probability 2^(2 − k) for some target: 16 runs and more are safe for thousands of records.
+    Independent,
+}
+
 /// How many shadow runs to play, and what to ask them.
 ///
 /// # Example
@@ -60,6 +73,7 @@ impl Queries {
 #[derive(Debug, Clone)]
 pub struct Game {
     shadows: usize,
+    coins: Coins,
     queries: Queries,
     test: Option<Dataset>,
     canaries: Vec<usize>,
@@ -74,7 +88,20 @@ impl Game {
     /// A game of `shadows` runs, an even number of at least 2. 16 show a trend, 64 and more resolve low false positive rates.
     #[must_use]
     pub fn new(shadows: usize) -> Self {
-        Self { shadows, queries: Queries::Original, test: None, canaries: vec![], copies: vec![], attacks: vec![] }
+        Self { shadows, coins: Coins::Balanced, queries: Queries::Original, test: None, canaries: vec![], copies: vec![], attacks: vec![] }
+    }
+
+    /// The same game with members drawn in another way.
+    ///
+    /// # Example
+    /// ```
+    /// use freelunch::attack::{Coins, Game};
+    /// let game = Game::new(64).with_coins(Coins::Independent);
+    /// ```
+    #[must_use]
+    pub fn with_coins(mut self, coins: Coins) -> Self {
+        self.coins = coins;
+        self
     }
 
     /// The same game with more questions per record.
@@ -193,12 +220,25 @@ impl Game {
     fn settings(&self) -> serde_json::Value {
         let attacks: Vec<_> = self.attacks.iter().map(|attack| serde_json::json!([attack.name(), attack.config()])).collect();
         let test = self.test.as_ref().map(Dataset::digest);
-        serde_json::json!({ "shadows": self.shadows, "queries": self.queries, "test": test, "copies": self.copies, "attacks": attacks })
+        let mut settings = serde_json::json!({
+            "shadows": self.shadows, "queries": self.queries, "test": test, "copies": self.copies, "attacks": attacks
+        });
+        // Balanced coins are not written, so that signals from before there was a choice still match.
+        if self.coins == Coins::Independent {
+            settings["coins"] = serde_json::json!(self.coins);
+        }
+        settings
     }
 
     /// `[models, n]`.
     fn membership(&self, n: usize, lab: &Lab) -> Vec<bool> {
-        let mut member = balanced_membership(self.shadows, n, lab);
+        let mut member = match self.coins {
+            Coins::Balanced => balanced_membership(self.shadows, n, lab),
+            Coins::Independent => {
+                let mut rng = lab.rng("independent membership", 0);
+                (0..self.shadows * n).map(|_| rng.random()).collect()
+            }
+        };
         for run in member.chunks_exact_mut(n) {
             for &[copy, original] in &self.copies {
                 run[copy] = run[original];
@@ -362,6 +402,20 @@ mod tests {
         }
         let sizes: Vec<usize> = (0..6).map(|m| member[m * 50..(m + 1) * 50].iter().filter(|&&b| b).count()).collect();
         assert!(sizes.iter().any(|&s| s != 25), "membership must not be the same for all records: {sizes:?}");
+    }
+
+    #[test]
+    fn independent_coins_say_nothing_about_each_other() {
+        let lab = Lab::on(Device::Cpu).unwrap().seed(6);
+        let member = Game::new(4).with_coins(Coins::Independent).membership(20_000, &lab);
+        let count = |of: &dyn Fn(usize) -> bool| (0..20_000).filter(|&i| of(i)).count() as f64;
+        let inside = |m: usize, i: usize| member[m * 20_000 + i];
+        // Binomial with p = ½ and ¼: within 5 standard deviations.
+        for m in 0..4 {
+            assert!((count(&|i| inside(m, i)) - 10_000.0).abs() < 354.0);
+        }
+        assert!((count(&|i| inside(0, i) && inside(3, i)) - 5_000.0).abs() < 307.0);
+        assert!((count(&|i| (0..4).all(|m| inside(m, i))) - 1_250.0).abs() < 172.0);
     }
 
     #[test]

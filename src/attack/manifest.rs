@@ -75,6 +75,11 @@ impl Manifest {
         json!({ "library": library, "name": name, "pipeline": pipeline, "game": game, "seed": seed, "data": data, "event": event })
     }
 
+    /// Whether every record was put in or out by a coin of its own in each run.
+    pub(crate) fn independent_coins(&self) -> bool {
+        self.game["coins"] == json!(super::Coins::Independent)
+    }
+
     /// Whether work saved under this manifest can be used under `wanted`. Runs and seconds may differ.
     ///
     /// # Errors

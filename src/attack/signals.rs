@@ -21,14 +21,14 @@
 mod file;
 mod logits;
 mod parts;
+mod rows;
 
 pub use super::manifest::{Manifest, Run};
 pub use logits::Logits;
 
 use crate::display::{Figure, Show, Table, show_inline};
-use crate::stats::{MeanInterval, log_sum_exp};
+use crate::stats::MeanInterval;
 use crate::{Error, Result};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -188,7 +188,7 @@ impl Signals {
     /// [`Error::Config`] when there is no such model.
     #[doc(alias = "logit")]
     pub fn phi(&self, model: usize) -> Result<Vec<f64>> {
-        self.each_row(model, phi)
+        self.phis(model)
     }
 
     /// z_y − max_{j≠y} z_j under one model, row-major `[n, queries]`.
@@ -196,7 +196,7 @@ impl Signals {
     /// # Errors
     /// As [`Signals::phi`].
     pub fn hinge(&self, model: usize) -> Result<Vec<f64>> {
-        self.each_row(model, |z, y| take_label(z, y) - z.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+        self.hinges(model)
     }
 
     /// The cross-entropy −log p = log(1 + exp(−φ)) under one model, row-major `[n, queries]`.
@@ -204,10 +204,7 @@ impl Signals {
     /// # Errors
     /// As [`Signals::phi`].
     pub fn loss(&self, model: usize) -> Result<Vec<f64>> {
-        self.each_row(model, |z, y| {
-            let phi = phi(z, y);
-            f64::max(-phi, 0.0) + libm::log1p(libm::exp(-phi.abs()))
-        })
+        self.losses(model)
     }
 
     /// log p of every class, log softmax, under one model, row-major `[n, queries, classes]`.
@@ -215,24 +212,7 @@ impl Signals {
     /// # Errors
     /// As [`Signals::phi`].
     pub fn log_probabilities(&self, model: usize) -> Result<Vec<f64>> {
-        self.check_model(model)?;
-        let rows = self.len() * self.queries;
-        let of_row = |row: &mut Vec<f64>, i: usize| {
-            self.logits.read((model * rows + i) * self.classes, self.classes, row);
-            let total = log_sum_exp(row);
-            row.iter().map(|z| z - total).collect::<Vec<f64>>()
-        };
-        Ok((0..rows).into_par_iter().map_init(Vec::new, of_row).flatten_iter().collect())
-    }
-
-    fn each_row(&self, model: usize, statistic: impl Fn(&mut [f64], usize) -> f64 + Sync) -> Result<Vec<f64>> {
-        self.check_model(model)?;
-        let rows = self.len() * self.queries;
-        let value = |row: &mut Vec<f64>, i: usize| {
-            self.logits.read((model * rows + i) * self.classes, self.classes, row);
-            statistic(row, self.labels[i / self.queries] as usize)
-        };
-        Ok((0..rows).into_par_iter().map_init(Vec::new, value).collect())
+        self.log_softmax(model)
     }
 
     pub(super) fn check_model(&self, model: usize) -> Result<()> {
@@ -303,16 +283,6 @@ impl Signals {
 /// The values at some places; nothing of nothing.
 fn gather<T: Copy>(values: &[T], places: impl Iterator<Item = usize>) -> Vec<T> {
     places.filter_map(|at| values.get(at).copied()).collect()
-}
-
-/// φ of one row of logits, which is scratch space.
-fn phi(z: &mut [f64], y: usize) -> f64 {
-    take_label(z, y) - log_sum_exp(z)
-}
-
-/// The label's logit, leaving −∞ in its place: the row is now that of the other classes.
-fn take_label(z: &mut [f64], y: usize) -> f64 {
-    std::mem::replace(&mut z[y], f64::NEG_INFINITY)
 }
 
 pub(super) fn check_positions(what: &str, positions: &[usize], below: usize) -> Result<()> {

@@ -15,7 +15,8 @@
 //! [`Game`](crate::attack::Game) puts every record into exactly half of its runs, independently of the other records: **within one
 //! run** the coins are independent. Between runs they are not: who counts in how many of the other runs a record was, knows whether it
 //! was in this one. An attack with shadow models from the same game could do so, and nothing here can tell whether it does; unless the
-//! attack scores the target alone in the same way, the bound says [`Premise::UnrelatedShadows`].
+//! attack scores the target alone in the same way, the bound says [`Premise::UnrelatedShadows`]. Play the game with
+//! [`Coins::Independent`](crate::attack::Coins::Independent), and it holds without that premise, shadow models or not.
 //!
 //! # Privacy
 //! None: this is an attack.
@@ -145,9 +146,10 @@ impl OneRun {
     pub fn of_model(&self, signals: &Signals, attack: &dyn Attack, target: usize, lab: &Lab) -> Result<LowerBound> {
         let (scores, coins) = of_model(signals, attack, target)?;
         let bound = self.audit(&scores, &coins, lab)?;
-        let alone = of_model(&signals.keep_models(&[target])?, attack, 0);
-        let reads_shadows = alone.map_or(true, |(alone, _)| alone != scores);
-        Ok(LowerBound { premise: reads_shadows.then_some(Premise::UnrelatedShadows), ..bound })
+        let reads_shadows = || of_model(&signals.keep_models(&[target])?, attack, 0).map(|(alone, _)| alone != scores);
+        // Who cannot be asked alone needs shadows.
+        let related = !signals.manifest().independent_coins() && reads_shadows().unwrap_or(true);
+        Ok(LowerBound { premise: related.then_some(Premise::UnrelatedShadows), ..bound })
     }
 
     fn split(&self, mut trials: Vec<(f64, bool)>, share: f64, lab: &Lab) -> Result<LowerBound> {

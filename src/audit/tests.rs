@@ -2,7 +2,7 @@
 
 use super::selection::best;
 use super::*;
-use crate::attack::{LikelihoodRatio, LossThreshold, Manifest};
+use crate::attack::{Coins, LikelihoodRatio, LossThreshold, Manifest};
 use crate::privacy::{Accountant, Event, ExactGaussian};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -244,6 +244,12 @@ fn audits_of_a_game_count_its_canaries_and_state_their_premises() {
     assert_eq!(shadowed.premise, Some(Premise::UnrelatedShadows));
     assert!(shadowed.to_string().ends_with("; if the shadows tell nothing of the coins)"), "{shadowed}");
     assert!(audit.of_model(&signals, &LossThreshold::new(), 24, &lab()).is_err());
+    let manifest = Manifest { game: serde_json::json!({ "coins": Coins::Independent }), ..signals.manifest().clone() };
+    let coins = signals.membership().to_vec();
+    let signals = Signals::new(signals.logits().clone(), [24, 200, 1, 2], coins, vec![0; 200], manifest).unwrap();
+    let marked = signals.with_marked((0..200).map(|i| i % 2 == 0).collect()).unwrap();
+    let free = audit.of_model(&marked, &LikelihoodRatio::online(), 3, &lab()).unwrap();
+    assert_eq!((free.epsilon, free.premise), (shadowed.epsilon, None));
 }
 
 #[test]

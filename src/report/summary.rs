@@ -27,7 +27,7 @@ pub struct MethodSummary {
     pub accuracy: Option<MeanInterval>,
     /// The proven ε; ∞ when nothing is proven.
     pub epsilon: f64,
-    /// The largest ε that an attack proves to be lost; of up to ten attacks it holds at 95 % ([`Row::lower`]).
+    /// The largest ε that an attack proves to be lost; of up to twelve attacks it holds at 95 % ([`Row::lower`]).
     pub lower: f64,
     /// One for each attack of the summary; none where it was not measured.
     pub found: Vec<Option<Found>>,
