@@ -11,14 +11,19 @@ use crate::condense::{
 };
 use crate::data::Whitening;
 use crate::display::{Figure, Show, Table, show_inline};
+use crate::federated::{ClientPrivacy, FederatedMembership, Federation};
+use crate::gan_attack::GanAttack;
 use crate::generate::{
     MeanEmbedding, NoisyGroupMeans, PrivateAutoencoder, PrivateDistributionMatching, PrivateGradientMatching, PrivateVae,
 };
+use crate::gradient_leakage::GradientLeakage;
+use crate::inversion::ModelInversion;
 use crate::nn::Arch;
 use crate::privacy::{CentralLimit, DpSgd, ExactGaussian, Pld, Rdp};
 use crate::released::{
     DecoderLikelihood, DensityRatio, ModelLoss, NearestNeighbour, ReconstructionError, ReleaseAttack, SeedMembership, TrainedModelLoss,
 };
+use crate::service::CopyAttack;
 use crate::train::Train;
 use crate::{Device, condense::Init};
 use serde::{Deserialize, Serialize};
@@ -27,7 +32,7 @@ use serde_json::{Value, json};
 /// One member of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `condenser`, `generator`, `mechanism`, `accountant`, `initialisation`, `augmentation`, `leakage`, `attack`, `release attack`, `audit`, `dataset` or `device`.
+    /// `condenser`, `generator`, `mechanism`, `accountant`, `initialisation`, `augmentation`, `leakage`, `attack`, `release attack`, `audit`, `reconstruction`, `service`, `federated`, `dataset` or `device`.
     pub kind: String,
     /// The name in the code.
     pub name: String,
@@ -131,6 +136,27 @@ pub fn catalogue() -> Catalogue {
             "arXiv 2302.07956; for Gaussian trade-offs",
             json!(GaussianBound::new(clopper_pearson)),
         ),
+    ]);
+    let other =
+        |kind: &str, name: &str, aliases: &[&str], reference: &str, defaults: Value| entry(kind, name, aliases, reference, defaults);
+    entries.extend([
+        other("reconstruction", "ModelInversion", &["MIFace"], "Fredrikson, Jha, Ristenpart, CCS 2015", ModelInversion::new().config()),
+        other("reconstruction", "GradientLeakage::dlg", &["DLG"], "arXiv 1906.08935", json!(GradientLeakage::dlg())),
+        other("reconstruction", "GradientLeakage::idlg", &["iDLG"], "arXiv 2001.02610", json!(GradientLeakage::idlg())),
+        other(
+            "reconstruction",
+            "GradientLeakage::inverting",
+            &["inverting gradients"],
+            "arXiv 2003.14053",
+            json!(GradientLeakage::inverting()),
+        ),
+        other("reconstruction", "GanAttack", &["GAN attack"], "arXiv 1702.07464", json!(GanAttack::new(0))),
+        other("service", "Service", &["MLaaS"], "arXiv 1610.05820", json!({ "defences": [] })),
+        other("service", "MembershipByService", &["black-box membership"], "arXiv 1610.05820", json!({})),
+        other("service", "CopyAttack", &["model extraction"], "arXiv 1609.02943", json!(CopyAttack::new(Train::new(Arch::mlp())))),
+        other("federated", "Federation", &["FedAvg", "FedSGD"], "arXiv 1602.05629", json!(Federation::new(Train::new(Arch::mlp()), 10))),
+        other("federated", "ClientPrivacy", &["client-level DP"], "arXiv 1710.06963", json!(ClientPrivacy::new(1.0, 1.0))),
+        other("federated", "FederatedMembership", &["insider"], "arXiv 1812.00910", json!(FederatedMembership::participant())),
     ]);
     let data = |name: &str, aliases: &[&str], reference: &str, train: usize, test: usize, shape: Value| {
         entry("dataset", name, aliases, reference, json!({ "train": train, "test": test, "shape": shape }))

@@ -39,7 +39,7 @@ mod figure;
 mod lpips;
 pub(crate) mod nearest;
 mod report;
-mod structural_similarity;
+pub(crate) mod structural_similarity;
 mod summary;
 
 pub use lpips::Lpips;

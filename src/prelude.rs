@@ -13,10 +13,14 @@ pub use crate::condense::{
 };
 pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
+pub use crate::federated::{ClientData, ClientPrivacy, FederatedGame, FederatedMembership, Federation, FederationTable, Partition, Shares};
+pub use crate::gan_attack::{GanAttack, GanAttackTable, Injection, with_fake_class};
 pub use crate::generate::{
     Coder, Encoder, EncoderControls, EncoderReport, MeanEmbedding, MeanEmbeddingGenerator, NoisyGroupMeans, PrivateAutoencoder,
     PrivateDistributionMatching, PrivateGradientMatching, PrivateVae, VaeGenerator,
 };
+pub use crate::gradient_leakage::{ClientUpdate, GradientLeakage, LeakageByNoise};
+pub use crate::inversion::{CodeDecoder, InversionQuality, InversionTable, InversionTarget, ModelInversion};
 pub use crate::leakage::{Leakage, LeakageReport, LeakageSummary, Lpips, Metric};
 pub use crate::nn::{Arch, Layer, Loss, Optimizer};
 pub use crate::privacy::{
@@ -27,6 +31,7 @@ pub use crate::quality::{Quality, QualityReport};
 pub use crate::released::{DensityRatio, NearestNeighbour, ReconstructionError, ReleaseAttack, Released, SeedMembership};
 pub use crate::report::Report;
 pub use crate::roc::Roc;
+pub use crate::service::{CopyAttack, Defence, DefenceTable, HttpClient, MembershipByService, Service};
 pub use crate::stats::{MeanInterval, Rate};
 pub use crate::synthesize::Synthesize;
 pub use crate::train::{Evaluation, KernelModel, KernelRidge, Model, Schedule, Train};

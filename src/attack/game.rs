@@ -325,7 +325,7 @@ impl Game {
     }
 
     /// The pool as asked, one data set per query.
-    fn variants(&self, pool: &Dataset) -> Result<Vec<Dataset>> {
+    pub(crate) fn variants(&self, pool: &Dataset) -> Result<Vec<Dataset>> {
         let [_, h, w] = pool.shape();
         let moved = |source: &dyn Fn(usize, usize) -> Option<usize>| -> Result<Dataset> {
             let mut x = Vec::with_capacity(pool.x().len());

@@ -35,7 +35,7 @@ struct Windows {
 }
 
 /// For every query the `most` nearest of `rows` by 1 − SSIM, images clipped to 0..1.
-pub(super) fn nearest_images(queries: &Dataset, rows: &Dataset, most: usize) -> Result<Vec<Shortlist>> {
+pub(crate) fn nearest_images(queries: &Dataset, rows: &Dataset, most: usize) -> Result<Vec<Shortlist>> {
     let windows = Windows::new(rows.shape())?;
     let pixels = |image: &[f32]| -> Vec<f64> { image.iter().map(|&v| f64::from(v.clamp(0.0, 1.0))).collect() };
     let images: Vec<Vec<f64>> = queries.x().chunks_exact(queries.features()).map(pixels).collect();

@@ -98,7 +98,7 @@ impl Net {
     }
 
     /// `fuse` runs whole blocks where it can, which autodiff cannot look into.
-    pub(super) fn on(layers: Vec<Layer>, weights: Vec<Tensor<1>>, fuse: bool) -> Self {
+    pub(crate) fn on(layers: Vec<Layer>, weights: Vec<Tensor<1>>, fuse: bool) -> Self {
         Self { stages: Stage::all(&layers, fuse), layers, weights }
     }
 

@@ -44,7 +44,7 @@ pub struct Epoch {
 impl Model {
     const KEY: &str = "freelunch_model";
 
-    pub(super) fn new(train: Train, data: &Dataset, event: Event, net: &Net, history: Vec<Epoch>, lab: &Lab) -> Result<Self> {
+    pub(crate) fn new(train: Train, data: &Dataset, event: Event, net: &Net, history: Vec<Epoch>, lab: &Lab) -> Result<Self> {
         Ok(Self {
             train,
             shape: data.shape(),
@@ -82,6 +82,23 @@ impl Model {
     #[must_use]
     pub fn weights(&self) -> &[Vec<f32>] {
         &self.weights
+    }
+
+    /// The shape of the records it takes, `[c, h, w]`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The classes it tells apart.
+    #[must_use]
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// What was subtracted from and divided into its training records.
+    pub(crate) fn normalization(&self) -> &Normalization {
+        &self.normalization
     }
 
     /// The same model computing on another device: one that was trained on a GPU and loaded on a machine without.

@@ -17,7 +17,7 @@ impl Train {
     }
 
     /// Steps in an epoch over `records` records.
-    pub(super) fn steps_per_epoch(&self, records: usize) -> usize {
+    pub(crate) fn steps_per_epoch(&self, records: usize) -> usize {
         match self.privacy {
             // Samples are random, so that n / B of them see every record once on average.
             Some(_) => (records as f64 / self.batch as f64).round().max(1.0) as usize,
@@ -56,7 +56,7 @@ impl Train {
     }
 
     /// The epochs themselves; answers with the event of the steps that were made. `after` each epoch says whether to go on.
-    pub(super) fn private_epochs(
+    pub(crate) fn private_epochs(
         &self,
         privacy: &DpSgd,
         net: &mut Net,

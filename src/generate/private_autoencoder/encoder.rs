@@ -1,7 +1,7 @@
 //! What is published: an encoder that turns records into codes. And what is not: the decoder that goes with it.
 
 use super::PrivateAutoencoder;
-use crate::data::{Column, Origin, Schema};
+use crate::data::{Column, Normalization, Origin, Schema};
 use crate::device::guarded;
 use crate::display::{Figure, Show, Table, show_inline};
 use crate::generate::coder::{network, shapes};
@@ -61,6 +61,17 @@ impl Encoder {
     #[must_use]
     pub fn code(&self) -> usize {
         self.recipe.code
+    }
+
+    /// The shape of the records it takes, `[c, h, w]`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.template.shape
+    }
+
+    /// What is subtracted from and divided into records.
+    pub(crate) fn normalization(&self) -> &Normalization {
+        &self.template.normalization
     }
 
     /// What was done to the privacy of the records it was trained on.

@@ -37,6 +37,11 @@ impl Principal {
         Ok(Self { normalization: data.normalization().clone(), shape: data.shape(), mean, axes, event: data.event().clone() })
     }
 
+    /// Orthonormal, the one of largest variance first.
+    pub(crate) fn axes(&self) -> &[Vec<f64>] {
+        &self.axes
+    }
+
     /// The components of records of the same kind, as a table.
     pub(crate) fn apply(&self, data: &Dataset) -> Result<Dataset> {
         let x = self.normalization.apply(data.x(), self.shape);
