@@ -1,11 +1,17 @@
 //! The laboratory: device, seed, time budget and progress, passed by reference to everything that computes.
 
+mod deadline;
+
+pub use deadline::Deadline;
+
+use crate::job::live::{Link, Live, Picture};
 use crate::{Device, Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where and how experiments run. Plain data: two labs with the same fields give the same results.
@@ -29,6 +35,11 @@ pub struct Lab {
     kept_in: Option<PathBuf>,
     #[serde(default)]
     ledger: Option<PathBuf>,
+    #[serde(skip)]
+    job: Link,
+    /// What this lab computes is a part of something: half done it is worth nothing.
+    #[serde(skip)]
+    part: bool,
 }
 
 impl Lab {
@@ -46,7 +57,17 @@ impl Lab {
     /// [`Error::Device`] when the device's backend is not compiled in.
     pub fn on(device: Device) -> Result<Self> {
         device.check()?;
-        Ok(Self { device, seed: 0, budget_s: None, quiet: false, watch: None, kept_in: None, ledger: None })
+        Ok(Self {
+            device,
+            seed: 0,
+            budget_s: None,
+            quiet: false,
+            watch: None,
+            kept_in: None,
+            ledger: None,
+            job: Link::default(),
+            part: false,
+        })
     }
 
     /// The same lab with another seed. All randomness of an experiment follows from it.
@@ -138,10 +159,35 @@ impl Lab {
         self.kept_in.as_deref()
     }
 
-    /// The moment after which a run that starts now must stop, if there is a budget.
+    /// The moment after which a run that starts now must stop, if there is a budget, or a job that can be cancelled.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.budget_s.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)))
+    pub fn deadline(&self) -> Option<Deadline<'_>> {
+        let at = self.budget_s.map(|s| Instant::now() + Duration::from_secs_f64(s.min(1e9)));
+        Deadline::of(at, self.job.live().map(Arc::as_ref))
+    }
+
+    /// Whether the [`Job`](crate::job::Job) that this lab belongs to was cancelled. A loop of your own then ends with what it has.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.job.live().is_some_and(|live| live.is_stopped())
+    }
+
+    /// That there is reason to begin the next part of the work.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the [`Job`](crate::job::Job) that this lab belongs to was cancelled.
+    pub fn proceed(&self) -> Result<()> {
+        self.job.proceed()
+    }
+
+    /// That what was computed here is whole; the result of a lab of its own may also be what there was when it was cancelled.
+    pub(crate) fn whole(&self) -> Result<()> {
+        if self.part { self.proceed() } else { Ok(()) }
+    }
+
+    /// The lab of a job's work. Nobody reads what is printed between two cells, and a full pipe would stop the work: it is quiet.
+    pub(crate) fn within(&self, live: &Arc<Live>) -> Self {
+        Self { job: Link::to(live), quiet: true, ..self.clone() }
     }
 
     /// A reproducible stream of random numbers: the same (seed, label, index) gives the same numbers on every machine.
@@ -158,7 +204,7 @@ impl Lab {
     #[must_use]
     pub fn child(&self, label: &str, index: u64) -> Self {
         use rand::Rng as _;
-        Self { seed: self.rng(label, index).next_u64(), watch: None, ..self.clone() }
+        Self { seed: self.rng(label, index).next_u64(), watch: None, part: true, ..self.clone() }
     }
 
     /// The same for a simulation, whose runs are no releases: no ledger guards it.
@@ -177,7 +223,9 @@ impl Lab {
     #[must_use]
     pub fn progress(&self, what: &str, total: usize) -> Progress {
         let now = Instant::now();
-        Progress { what: what.to_string(), total: total.max(1), start: now, last: None, quiet: self.quiet }
+        let total = total.max(1);
+        let job = self.job.live().map(|live| (Arc::clone(live), live.begin(what, total)));
+        Progress { what: what.to_string(), total, start: now, last: None, quiet: self.quiet, job, shown: None }
     }
 
     /// The same lab without a time budget and without a folder: for a part whose whole is limited and kept by others.
@@ -201,14 +249,20 @@ pub struct Progress {
     start: Instant,
     last: Option<Instant>,
     quiet: bool,
+    job: Option<(Arc<Live>, u64)>,
+    shown: Option<Instant>,
 }
 
 impl Progress {
     const FIRST_LINE_AFTER: Duration = Duration::from_secs(2);
     const BETWEEN_LINES: Duration = Duration::from_secs(5);
+    const BETWEEN_PICTURES: Duration = Duration::from_secs(1);
 
     /// Says that `done` steps are finished; `note` adds a current value, such as the loss.
     pub fn step(&mut self, done: usize, note: &str) {
+        if let Some((live, id)) = &self.job {
+            live.step(*id, done, note);
+        }
         let elapsed = self.start.elapsed();
         let due = match self.last {
             None => elapsed >= Self::FIRST_LINE_AFTER,
@@ -224,7 +278,23 @@ impl Progress {
     /// Says something that was asked for, whatever the time.
     pub(crate) fn say(&mut self, text: &str) {
         self.last = Some(Instant::now());
-        println!("{text}");
+        match &self.job {
+            Some((live, _)) => live.say(text),
+            None => println!("{text}"),
+        }
+    }
+
+    /// Whether a job waits for a new picture of this work.
+    pub(crate) fn wants_picture(&self) -> bool {
+        self.job.is_some() && self.shown.is_none_or(|shown| shown.elapsed() >= Self::BETWEEN_PICTURES)
+    }
+
+    /// What records look like at the moment, for the display of the job.
+    pub(crate) fn show(&mut self, title: String, images: Vec<Vec<f32>>, shape: [usize; 3]) {
+        self.shown = Some(Instant::now());
+        if let Some((live, _)) = &self.job {
+            live.show(Picture { title, images, shape });
+        }
     }
 
     fn line(&self, done: usize, elapsed: Duration, note: &str) -> String {
@@ -232,6 +302,14 @@ impl Progress {
         let percent = 100 * done / self.total;
         let gap = if note.is_empty() { "" } else { ", " };
         format!("{}: {done}/{} ({percent} %), {:.0} s, about {left:.0} s left{gap}{note}", self.what, self.total, elapsed.as_secs_f64())
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((live, id)) = &self.job {
+            live.end(*id);
+        }
     }
 }
 

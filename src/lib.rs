@@ -14,7 +14,9 @@ mod file;
 pub mod gan_attack;
 pub mod generate;
 pub mod gradient_leakage;
+pub mod interchange;
 pub mod inversion;
+pub mod job;
 mod kernel;
 pub mod lab;
 pub mod leakage;
@@ -39,3 +41,8 @@ pub use lab::Lab;
 pub use burn;
 pub use plotters;
 pub use polars;
+
+// The page's programs are compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/adding.md")]
+mod adding {}

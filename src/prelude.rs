@@ -21,6 +21,7 @@ pub use crate::generate::{
 };
 pub use crate::gradient_leakage::{ClientUpdate, GradientLeakage, LeakageByNoise};
 pub use crate::inversion::{CodeDecoder, InversionQuality, InversionTable, InversionTarget, ModelInversion};
+pub use crate::job::{Job, JobState, Runs};
 pub use crate::leakage::{Leakage, LeakageReport, LeakageSummary, Lpips, Metric};
 pub use crate::nn::{Arch, Layer, Loss, Optimizer};
 pub use crate::privacy::{
@@ -31,7 +32,7 @@ pub use crate::quality::{Quality, QualityReport};
 pub use crate::released::{DensityRatio, NearestNeighbour, ReconstructionError, ReleaseAttack, Released, SeedMembership};
 pub use crate::report::Report;
 pub use crate::roc::Roc;
-pub use crate::service::{CopyAttack, Defence, DefenceTable, HttpClient, MembershipByService, Service};
+pub use crate::service::{BlackBox, CopyAttack, Defence, DefenceStudy, HttpClient, MembershipByService, Service, Serving};
 pub use crate::stats::{MeanInterval, Rate};
 pub use crate::synthesize::Synthesize;
 pub use crate::train::{Evaluation, KernelModel, KernelRidge, Model, Schedule, Train};

@@ -173,7 +173,11 @@ impl Game {
                 None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Ok(None),
                 None => {
                     let members: Vec<usize> = (0..pool.len()).filter(|&i| member[m * pool.len() + i]).collect();
-                    let played = self.play_one(pipeline, pool, &members, [&variants, &population], &lab.simulation("shadow", m as u64))?;
+                    let played = self.play_one(pipeline, pool, &members, [&variants, &population], &lab.simulation("shadow", m as u64));
+                    if lab.is_cancelled() {
+                        return Ok(None); // it may have been cut short
+                    }
+                    let played = played?;
                     if let Some(kept) = &kept {
                         kept.save(m, &played)?;
                     }
@@ -187,6 +191,9 @@ impl Game {
             Ok(Some(played))
         };
         let played = workers::each(self.shadows, lab.device(), play_one)?;
+        if played.iter().flatten().count() < 2 {
+            lab.proceed()?;
+        }
         let seconds = start.elapsed().as_secs_f64();
         self.signals(played, &member, marked, pool, Manifest { seconds, ..manifest })
     }

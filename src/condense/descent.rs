@@ -88,6 +88,11 @@ impl Descent<'_> {
                     progress.say(&self.live(snapshot));
                 }
             }
+            if progress.wants_picture()
+                && let Some(images) = self.images(&self.snapshot(at + 1, loss, &state))
+            {
+                progress.show(format!("step {}", at + 1), images, self.real.shape());
+            }
             if let Some(checkpoint) = &checkpoint
                 && (stop || saved.elapsed() > Self::BETWEEN_CHECKPOINTS)
             {
@@ -126,15 +131,20 @@ impl Descent<'_> {
     /// What a watcher sees while the run goes on: step, loss, and the records of the first ten classes if they are images.
     fn live(&self, snapshot: &Snapshot) -> String {
         let line = format!("{}: step {} of {}, loss {:.4}", self.method.name(), snapshot.step, self.steps, snapshot.loss);
-        let [channels, height, width] = self.real.shape();
-        if height * width == 1 || !(channels == 1 || channels == 3) {
-            return line;
-        }
-        let x = self.real.normalization().undo(&snapshot.x, self.real.shape());
-        let images: Vec<Vec<f32>> = x.chunks(self.real.features()).take(10).map(<[f32]>::to_vec).collect();
+        let Some(images) = self.images(snapshot) else { return line };
         // Five images are 74 characters: what fits a narrow cell without wrapping.
         let strips: Vec<String> = images.chunks(5).map(|five| strip(five, self.real.shape(), 14)).collect();
         format!("{line}\n{}", strips.join("\n"))
+    }
+
+    /// The records of the first ten classes, if they are images.
+    fn images(&self, snapshot: &Snapshot) -> Option<Vec<Vec<f32>>> {
+        let [channels, height, width] = self.real.shape();
+        if height * width == 1 || !(channels == 1 || channels == 3) {
+            return None;
+        }
+        let x = self.real.normalization().undo(&snapshot.x, self.real.shape());
+        Some(x.chunks(self.real.features()).take(10).map(<[f32]>::to_vec).collect())
     }
 }
 

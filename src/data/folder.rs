@@ -1,6 +1,7 @@
 //! Images in folders: one sub-folder per class, PNG and JPEG files in it.
 
 use super::{Dataset, gzip, table};
+use crate::interchange::provenance;
 use crate::{Error, Result};
 use image::{DynamicImage, ImageReader};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl Dataset {
             }
         }
         let (x, shape) = pixels(&images)?;
-        Self::images(&gzip::stem(path), x, shape, labels, class_names)
+        provenance::restored(path, Self::images(&gzip::stem(path), x, shape, labels, class_names)?)
     }
 }
 

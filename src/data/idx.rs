@@ -7,6 +7,7 @@
 //! Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits.
 
 use super::{Dataset, gzip};
+use crate::interchange::provenance;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -47,7 +48,7 @@ impl Dataset {
         let (images, labels) = (images.as_ref(), labels.as_ref());
         let (pixels, classes) = (gzip::read(images)?, gzip::read(labels)?);
         let (image_file, label_file) = (images.display().to_string(), labels.display().to_string());
-        decode(&gzip::stem(images), (&image_file, &pixels), (&label_file, &classes), largest)
+        provenance::restored(images, decode(&gzip::stem(images), (&image_file, &pixels), (&label_file, &classes), largest)?)
     }
 
     /// The same records under these class names, in label order; there may be more names than labels in use.

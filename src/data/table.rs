@@ -23,6 +23,7 @@ mod csv;
 mod source;
 
 use super::{Dataset, gzip};
+use crate::interchange::files::kept_parquet;
 use crate::{Error, Result};
 use polars::prelude::{Column as FrameColumn, DataFrame};
 use serde::{Deserialize, Serialize};
@@ -135,7 +136,10 @@ impl Dataset {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_parquet(path: impl AsRef<Path>, label_column: &str) -> Result<Self> {
-        fit(&Source::parquet(path.as_ref())?, label_column)
+        match kept_parquet(path.as_ref(), label_column)? {
+            Some(kept) => Ok(kept),
+            None => fit(&Source::parquet(path.as_ref())?, label_column),
+        }
     }
 
     /// A table from a polars frame; the schema is found in it. Numbers are numeric columns, text and truth values categorical.

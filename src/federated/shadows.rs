@@ -69,7 +69,11 @@ impl FederatedGame {
             let (began, lab) = (Instant::now(), lab.simulation("shadow federation", m as u64).quiet().unlimited());
             let members: Vec<usize> = (0..n).filter(|&i| member[i]).collect();
             let parts = partition.split(&pool.subset(&members)?, self.clients, &lab)?;
-            let run = federation.run(&ClientData::each(&parts), &lab)?;
+            let run = federation.run(&ClientData::each(&parts), &lab);
+            if lab.is_cancelled() {
+                break; // it may have been cut short
+            }
+            let run = run?;
             logits.extend(run.model().logits(pool)?);
             membership.extend_from_slice(member);
             event = worse(event, run.event().clone())?;

@@ -1,7 +1,6 @@
 //! The attacker's generator at work against a frozen model.
 
 use super::GanAttack;
-use crate::data::Normalization;
 use crate::device::guarded;
 use crate::lab::Rng;
 use crate::nn::{Layer, Loss, Net, to_host, to_tensor};
@@ -71,7 +70,7 @@ impl Discriminator {
         }
         global.logits(&own.subset(&[0])?)?; // says what does not fit
         let ([c, h, w], classes) = (own.shape(), own.classes());
-        let normalization = normalization_of(global)?;
+        let normalization = global.normalization();
         let opened = device.open()?;
         let net = Net::with_weights(global.train().arch.layers(own.shape(), classes)?, global.weights(), &opened)?;
         let at_zero = normalization.apply(&units.low, own.shape());
@@ -160,13 +159,4 @@ pub(super) fn records(
         forward_rows(&net, z, [attack.noise, 1, 1], device)
     })?;
     Ok(units.natural(&outputs))
-}
-
-/// How the model normalises its records.
-// A getter of `Model` would be simpler; its fields are private to `train`.
-fn normalization_of(global: &Model) -> Result<Normalization> {
-    let unreadable = |e: String| Error::mismatch(format!("a model without a normalisation: {e}"), "use a model that Train::fit made");
-    let value = serde_json::to_value(global).map_err(|e| unreadable(e.to_string()))?;
-    let part = value.get("normalization").cloned().ok_or_else(|| unreadable("no such field".into()))?;
-    serde_json::from_value(part).map_err(|e| unreadable(e.to_string()))
 }

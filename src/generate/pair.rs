@@ -1,6 +1,6 @@
 //! An encoder and a decoder that are trained together: one step's gradients of both are clipped as one.
 
-use crate::lab::Rng;
+use crate::lab::{Deadline, Rng};
 use crate::nn::{Layer, Net, Optimizer, PerSample, SampleGradients, to_host};
 use crate::privacy::{DpSgd, Event, Mechanism};
 use crate::train::chunk_of;
@@ -30,7 +30,7 @@ pub(super) struct Run<'a> {
     pub(super) label: String,
     /// The method's parameters: runs that differ in any draw their own noise.
     pub(super) config: String,
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<Deadline<'a>>,
 }
 
 impl Run<'_> {

@@ -200,7 +200,8 @@ impl PrivateVae {
         guarded(lab.device(), || {
             let (mut decoders, mut events) = (vec![], vec![]);
             for class in 0..data.classes() {
-                let deadline = share(deadline, data.classes() - class);
+                lab.proceed()?;
+                let deadline = deadline.map(|deadline| deadline.of_first(data.classes() - class));
                 let run = Run { lab, label: format!("vae of class {class}"), config: self.config().to_string(), deadline };
                 let mut pair = self.pair(data.shape(), &run)?;
                 let members = data.of_class(class);
@@ -236,12 +237,6 @@ impl PrivateVae {
 
     /// tanh is nearly flat here.
     const BIAS: f32 = 2.0;
-}
-
-/// The moment at which the first of `parts` parts of the time that is left ends.
-fn share(deadline: Option<Instant>, parts: usize) -> Option<Instant> {
-    let now = Instant::now();
-    deadline.map(|deadline| now + deadline.saturating_duration_since(now) / parts.max(1) as u32)
 }
 
 impl Synthesize for PrivateVae {

@@ -3,6 +3,7 @@
 use super::networks::{box_of, network};
 use super::objective::{Labels, Objective};
 use super::{ClientUpdate, GradientLeakage, Recovered, Search, lbfgs, made};
+use crate::lab::Deadline;
 use crate::nn::Optimizer;
 use crate::train::Model;
 use crate::{Error, Lab, Result};
@@ -29,7 +30,7 @@ struct Task<'a> {
     classes: usize,
     /// Lowest and highest value of every entry of a record; none for tables.
     range: Option<Vec<[f32; 2]>>,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline<'a>>,
     lab: &'a Lab,
 }
 

@@ -157,25 +157,25 @@ pub(crate) fn guard(lab: &Lab, what: &str, data: &Dataset) -> Result<()> {
 #[must_use = "settle it when the run ends"]
 pub(crate) struct Reserved {
     ledger: Option<(PathBuf, u64)>,
+    lab: Lab,
 }
 
 impl Reserved {
     /// Before `what` does `event` to `data`: into the lab's ledger, if it has one and the records are unprotected so far.
     pub(crate) fn new(lab: &Lab, what: &str, data: &Dataset, event: &Event) -> Result<Self> {
-        let Some(path) = lab.ledger() else { return Ok(Self { ledger: None }) };
-        if !data.event().is_non_private() {
-            return Ok(Self { ledger: None });
-        }
+        lab.proceed()?;
+        let lab = lab.clone();
+        let Some(path) = lab.ledger().filter(|_| data.event().is_non_private()) else { return Ok(Self { ledger: None, lab }) };
         let _lock = Lock::of(path)?;
         let mut ledger = Ledger::read(path)?;
         ledger.spend(&format!("{what} on {}", data.name()), event)?;
         ledger.write(path)?;
-        Ok(Self { ledger: ledger.entries.last().map(|entry| (path.to_path_buf(), entry.id)) })
+        Ok(Self { ledger: ledger.entries.last().map(|entry| (path.to_path_buf(), entry.id)), lab })
     }
 
-    /// After it: what was really released.
+    /// After it: what was really released. An error when a part of other work was cut short by the cancel of a job.
     pub(crate) fn settle(self, event: &Event) -> Result<()> {
-        let Some((path, id)) = self.ledger else { return Ok(()) };
+        let Some((path, id)) = self.ledger else { return self.lab.whole() };
         let _lock = Lock::of(&path)?;
         let mut ledger = Ledger::read(&path)?;
         let Some(entry) = ledger.entries.iter_mut().find(|entry| entry.id == id) else {
@@ -184,7 +184,8 @@ impl Reserved {
         };
         entry.event = event.clone();
         entry.finished = true;
-        ledger.write(&path)
+        ledger.write(&path)?;
+        self.lab.whole()
     }
 }
 

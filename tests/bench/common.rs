@@ -4,7 +4,8 @@ use freelunch::data::Normalization;
 use freelunch::nn::{Arch, AvgPool, Conv2d, InstanceNorm, Layer, Linear};
 use freelunch::prelude::*;
 
-const WORKLOADS: [&str; 7] = ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step", "lira_score", "shadow_models"];
+const WORKLOADS: [&str; 8] =
+    ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step", "lira_score", "service", "shadow_models"];
 pub(crate) const CLASSES: usize = 10;
 
 /// Every convolution pads by 1, so that 28x28 images stay 28x28.

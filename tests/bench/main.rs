@@ -8,6 +8,7 @@ mod dpsgd_epoch;
 mod gradient_matching_step;
 mod kip_step;
 mod lira_score;
+mod service;
 mod shadow_models;
 
 use common::Options;
@@ -32,6 +33,9 @@ fn main() -> Result<()> {
     }
     if options.names("lira_score") {
         lira_score::run(&options)?;
+    }
+    if options.names("service") {
+        service::run(&options)?;
     }
     if options.names("shadow_models") {
         shadow_models::run(&options)?;
