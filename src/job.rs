@@ -75,7 +75,7 @@ impl Lab {
     ///
     /// # Example
     /// ```
-    /// use freelunch::{Dataset, Lab, Synthesize, condense::KMeans};
+    /// use freelunch::{Dataset, Lab, condense::KMeans, synthesize::Synthesize};
     /// let lab = Lab::new()?.quiet();
     /// let data = Dataset::toy();
     /// let job = lab.start("k-means", move |lab| KMeans::new(2).synthesize(&data, lab))?;

@@ -83,7 +83,7 @@ fn demonstrate() -> Result<()> {
     for device in [device, Device::Cpu] {
         let start = Instant::now();
         let lab = Lab::on(device.clone())?.seed(3).quiet();
-        let clients: Vec<ClientData> = Partition::iid().split(&digits.train, 2, &lab)?.into_iter().map(ClientData::raw).collect();
+        let clients = ClientData::each(&Partition::iid().split(&digits.train, 2, &lab)?);
         let run = Federation::new(recipe.clone(), 10).with_test(&digits.test).run(&clients, &lab)?;
         let accuracy = run.model().accuracy(&digits.test)?;
         println!("federation of 2 clients on {device}: test accuracy {accuracy}, {:.1} s", start.elapsed().as_secs_f64());

@@ -36,7 +36,7 @@ impl Lab {
     ///
     /// # Example
     /// ```
-    /// use freelunch::{Dataset, Lab, Synthesize, condense::Herding};
+    /// use freelunch::{Dataset, Lab, condense::Herding, synthesize::Synthesize};
     /// let folder = std::env::temp_dir().join(format!("freelunch-doc-saved-{}", std::process::id()));
     /// let lab = Lab::new()?.keep(&folder)?.quiet();
     /// let (method, data) = (Herding::new(1), Dataset::toy());
