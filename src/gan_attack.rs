@@ -7,7 +7,7 @@
 //!
 //! so the shared model does the work of a discriminator, and improves at it because the honest participants go on training it.
 //!
-//! 1. [`GanAttack`] is handed the global model of the round ([`Participant`]); its weights stay as they are.
+//! 1. [`GanAttack`] is handed the global model of the round ([`Participant`](crate::federated::Participant)); its weights stay as they are.
 //! 2. G makes [`GanAttack::generator_steps`] steps on L. Its optimiser begins anew every round, because the loss is another one.
 //! 3. Some images of G join the attacker's own records under a wrong label ([`Injection`]): the shared model must then tell images of G
 //!    from the class, which only the victim's records can teach it. Where weights are averaged by number of records, the number injected
