@@ -50,4 +50,24 @@ impl Loss {
         };
         (loss, grad.reshape([n, k, 1, 1]))
     }
+
+    /// How the gradient in the logits changes when the logits move by `moved` `[n, k, 1, 1]`.
+    pub(crate) fn tangent(self, logits: Tensor<4>, targets: Tensor<2>, moved: Tensor<4>) -> Tensor<4> {
+        let [n, k] = targets.dims();
+        let z: Tensor<2> = logits.reshape([n, k]);
+        let moved: Tensor<2> = moved.reshape([n, k]);
+        let change = match self {
+            Self::CrossEntropy => {
+                let p = log_softmax(z, 1).exp();
+                let mean = (p.clone() * moved.clone()).sum_dim(1);
+                p * (moved - mean) * targets.sum_dim(1) / n as f64
+            }
+            Self::SquaredError => moved * (2.0 / (n * k) as f64),
+            Self::BinaryCrossEntropy => {
+                let p = sigmoid(z);
+                p.clone() * (-p + 1.0) * moved / (n * k) as f64
+            }
+        };
+        change.reshape([n, k, 1, 1])
+    }
 }

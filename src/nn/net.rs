@@ -1,5 +1,7 @@
 //! A network at work: layers and their parameters on a device.
 
+mod tangent;
+
 use super::conv_block::{BlockSaved, ConvBlock, Wanted};
 use super::per_sample::{Part, PerSample, SampleGradients};
 use super::{Layer, Saved};

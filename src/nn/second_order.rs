@@ -2,8 +2,9 @@
 //!
 //! With g(x, θ) = ∇θ loss(x, θ) and a fixed direction v, the product ⟨g(x, θ), v⟩ is a number; its gradients in x and θ are all that
 //! gradient matching (d/dx of a distance of gradients, with v the derivative of the distance in g) and trajectory matching
-//! (a step θ − η g(x, θ) pulled back) need. The layers' backward passes are made of ordinary tensor operations, so burn's autodiff
-//! runs over them once.
+//! (a step θ − η g(x, θ) pulled back) need. Second derivatives commute, so the product's gradient in x is the change of ∇x loss when θ
+//! moves along v: one moved forward and backward pass ([`Net::traced`]). Where a layer does not know how it moves, burn's autodiff runs
+//! over the layers' backward passes, which are made of ordinary tensor operations.
 
 use super::{Loss, Net};
 use burn::tensor::Tensor;
@@ -27,6 +28,24 @@ pub(crate) struct Product {
 
 /// Computes g, asks `direction` for v, and differentiates ⟨g, v⟩ with v held fixed. A direction of `None` does not count.
 pub(crate) fn gradient_product<E>(
+    net: &Net,
+    loss: Loss,
+    x: Tensor<4>,
+    targets: Tensor<2>,
+    wanted: Wanted,
+    direction: impl FnOnce(&[Tensor<1>]) -> Result<Vec<Option<Tensor<1>>>, E>,
+) -> Result<Product, E> {
+    if let Some(traced) = net.traced(loss, x.clone(), targets.clone()) {
+        let directions = direction(&traced.gradients)?;
+        let v: Vec<Tensor<1>> = directions.into_iter().zip(&net.weights).map(|(v, w)| v.unwrap_or_else(|| w.zeros_like())).collect();
+        let (in_input, in_weights) = traced.along(&v, wanted == Wanted::InputAndWeights);
+        return Ok(Product { gradients: traced.gradients, in_input, in_weights });
+    }
+    by_autodiff(net, loss, x, targets, wanted, direction)
+}
+
+/// The same by a reverse pass over the reverse pass.
+fn by_autodiff<E>(
     net: &Net,
     loss: Loss,
     x: Tensor<4>,

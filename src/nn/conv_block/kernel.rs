@@ -6,8 +6,22 @@
 
 use pulp::Simd;
 
-/// Pixels per register tile: 6 pixels × 2 vectors, with a weight and a broadcast, fill the 16 registers of AVX2.
-const TILE: usize = 6;
+/// How many of `left` pixels, or rows of a weight, the next register tile takes. 6 × 2 vectors, with a weight and a broadcast, fill the 16
+/// registers of AVX2; of the 32 of AVX-512, 8 × 2 keep both multipliers busy, and more addresses than that do not fit the other registers.
+/// Every sum has its own lane, so the numbers are the same whatever the tile.
+#[inline(always)]
+fn next_tile<S: Simd>(left: usize) -> usize {
+    if S::F32_LANES >= 16 {
+        return match left {
+            ..=8 => left,
+            _ if left.is_multiple_of(8) => 8,
+            _ if left.is_multiple_of(7) => 7,
+            9..16 => left.div_ceil(2),
+            _ => 8,
+        };
+    }
+    if left == 8 { 4 } else { left.min(6) }
+}
 
 /// `out[y][x][o] = bias[o] + Σ pad[y + dy][x + dx][i] · w[dy][dx][i][o]`, channels padded to whole tiles of vectors.
 ///
@@ -57,18 +71,18 @@ impl Correlation<'_> {
             for y in 0..self.height {
                 let mut x = 0;
                 while x < self.width {
-                    match self.width - x {
-                        1 => self.tile::<S, V, 1>(simd, weights, pad, out, [channel, y, x]),
-                        2 => self.tile::<S, V, 2>(simd, weights, pad, out, [channel, y, x]),
-                        3 => self.tile::<S, V, 3>(simd, weights, pad, out, [channel, y, x]),
-                        4 | 8 => self.tile::<S, V, 4>(simd, weights, pad, out, [channel, y, x]),
-                        5 => self.tile::<S, V, 5>(simd, weights, pad, out, [channel, y, x]),
-                        _ => self.tile::<S, V, TILE>(simd, weights, pad, out, [channel, y, x]),
+                    let (count, at) = (next_tile::<S>(self.width - x), [channel, y, x]);
+                    match count {
+                        1 => self.tile::<S, V, 1>(simd, weights, pad, out, at),
+                        2 => self.tile::<S, V, 2>(simd, weights, pad, out, at),
+                        3 => self.tile::<S, V, 3>(simd, weights, pad, out, at),
+                        4 => self.tile::<S, V, 4>(simd, weights, pad, out, at),
+                        5 => self.tile::<S, V, 5>(simd, weights, pad, out, at),
+                        7 if S::F32_LANES >= 16 => self.tile::<S, V, 7>(simd, weights, pad, out, at),
+                        8 if S::F32_LANES >= 16 => self.tile::<S, V, 8>(simd, weights, pad, out, at),
+                        _ => self.tile::<S, V, 6>(simd, weights, pad, out, at),
                     }
-                    x += match self.width - x {
-                        8 => 4,
-                        left => left.min(TILE),
-                    };
+                    x += count;
                 }
             }
         }
@@ -134,16 +148,18 @@ impl WeightGradient {
                 let row = 3 * self.inputs;
                 let mut j = 0;
                 while j < row {
-                    let at = [channel, dy, j];
-                    match row - j {
+                    let (count, at) = (next_tile::<S>(row - j), [channel, dy, j]);
+                    match count {
                         1 => self.tile::<S, 1>(simd, pad, grad, sum, at),
                         2 => self.tile::<S, 2>(simd, pad, grad, sum, at),
                         3 => self.tile::<S, 3>(simd, pad, grad, sum, at),
                         4 => self.tile::<S, 4>(simd, pad, grad, sum, at),
                         5 => self.tile::<S, 5>(simd, pad, grad, sum, at),
-                        _ => self.tile::<S, TILE>(simd, pad, grad, sum, at),
+                        7 if S::F32_LANES >= 16 => self.tile::<S, 7>(simd, pad, grad, sum, at),
+                        8 if S::F32_LANES >= 16 => self.tile::<S, 8>(simd, pad, grad, sum, at),
+                        _ => self.tile::<S, 6>(simd, pad, grad, sum, at),
                     }
-                    j += (row - j).min(TILE);
+                    j += count;
                 }
             }
         }
@@ -170,6 +186,40 @@ impl WeightGradient {
             let at = (dy * 3 * self.inputs + j + k) * self.outputs + channel;
             let values: &[f32] = pulp::bytemuck::cast_slice(sums);
             sum[at..at + count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{vectorize, vectorize_wide};
+    use pulp::WithSimd;
+
+    struct Both<'a>(&'a [f32], &'a [f32], [usize; 4]);
+
+    impl WithSimd for Both<'_> {
+        type Output = (Vec<f32>, Vec<f32>);
+
+        fn with_simd<S: Simd>(self, simd: S) -> (Vec<f32>, Vec<f32>) {
+            let Self(pad, weights, [height, width, inputs, outputs]) = self;
+            let bias = vec![0.25; outputs];
+            let correlation = Correlation { height, width, inputs, outputs, weights, bias: &bias };
+            let (mut out, mut sum) = (vec![0.0; height * width * outputs], vec![0.0; 9 * inputs * outputs]);
+            correlation.run(simd, &correlation.pack::<S>(), pad, &mut out);
+            WeightGradient { height, width, inputs, outputs }.run(simd, pad, &out, &mut vec![], &mut sum);
+            (out, sum)
+        }
+    }
+
+    #[test]
+    fn the_numbers_do_not_depend_on_the_width_of_the_registers() {
+        // Every tile of 1 to 8 pixels, and channels that do and do not fill the registers.
+        for (width, inputs, outputs) in [(1, 1, 5), (4, 2, 16), (7, 3, 32), (9, 5, 33), (14, 4, 40), (17, 1, 8), (30, 7, 3)] {
+            let pad: Vec<f32> = (0..5 * (width + 2) * inputs).map(|i| (i * 7919 % 101) as f32 / 101.0 - 0.5).collect();
+            let weights: Vec<f32> = (0..9 * inputs * outputs).map(|i| (i * 6101 % 97) as f32 / 97.0 - 0.5).collect();
+            let size = [3, width, inputs, outputs];
+            assert_eq!(vectorize(Both(&pad, &weights, size)), vectorize_wide(Both(&pad, &weights, size)), "{size:?}");
         }
     }
 }

@@ -254,6 +254,52 @@ fn second_order_agrees_with_central_differences_in_f64_for_every_layer() {
 }
 
 #[test]
+fn moved_blocks_agree_with_autodiff_over_the_layers() {
+    let instance = Layer::InstanceNorm(InstanceNorm { channels: 6, epsilon: 1e-5 });
+    let group = Layer::GroupNorm(GroupNorm { groups: 2, channels: 6, epsilon: 1e-5 });
+    let wide = |norm: &Layer| {
+        let conv = Layer::Conv2d(Conv2d { inputs: 2, outputs: 6, kernel: 3, stride: 1, padding: 3 });
+        vec![conv, norm.clone(), Layer::Relu, Layer::AvgPool(AvgPool { size: 2 })]
+    };
+    // An odd side, so that the pool leaves a border; a wide padding; an image of two channels before and six after.
+    for (name, first, [h, w], inner) in [
+        ("instance norm", conv_norm_pool(2, 6, instance.clone()), [9, 10], 2 * 2),
+        ("group norm", conv_norm_pool(2, 6, group.clone()), [9, 10], 2 * 2),
+        ("wide padding", wide(&instance), [5, 4], 2 * 2),
+    ] {
+        let mut layers = first;
+        layers.extend(conv_norm_pool(6, 6, if name == "group norm" { group.clone() } else { instance.clone() }));
+        layers.extend([Layer::Flatten, Layer::Linear(Linear { inputs: 6 * inner, outputs: 3 })]);
+        let mut rng = Lab::on(Kind::Cpu).unwrap().seed(8).rng("blocks", 0);
+        let mut vectors = |scale: f64| -> Vec<Vec<f32>> {
+            let lengths = layers.iter().flat_map(Layer::parameters);
+            lengths.map(|len| random(&mut rng, len).iter().map(|v| (scale * v) as f32).collect()).collect()
+        };
+        let (weights, direction) = (vectors(0.5), vectors(1.0));
+        let x: Vec<f32> = random(&mut rng, 3 * 2 * h * w).iter().map(|v| *v as f32).collect();
+        let along = |_: &[Tensor<1>]| {
+            let tensor = |v: &Vec<f32>| Some(Tensor::from_data(TensorData::new(v.clone(), [v.len()]), &device()));
+            Ok::<_, ()>(direction.iter().map(tensor).collect())
+        };
+        let net = Net::with_weights(layers.clone(), &weights, &device()).unwrap();
+        let input = to_tensor(x, [3, 2, h, w], &device());
+        let (targets, both) = (one_hot(&[0, 2, 1], 3), Wanted::InputAndWeights);
+        let ours = gradient_product(&net, Loss::CrossEntropy, input.clone(), targets.clone(), both, along).unwrap();
+        let theirs = by_autodiff(&net, Loss::CrossEntropy, input, targets, both, along).unwrap();
+        let mut pairs = vec![(ours.in_input.reshape([-1]), theirs.in_input.reshape([-1]))];
+        pairs.extend(ours.gradients.into_iter().zip(theirs.gradients));
+        pairs.extend(ours.in_weights.into_iter().zip(theirs.in_weights));
+        assert_eq!(pairs.len(), 21);
+        for (at, (ours, theirs)) in pairs.into_iter().enumerate() {
+            let (ours, theirs) = (to_host::<1>(ours).unwrap(), to_host::<1>(theirs).unwrap());
+            let scale = theirs.iter().fold(0.01f32, |m, v| m.max(v.abs()));
+            // Two orders of summation in f32, through two norms.
+            assert_near(&ours, &theirs, 3e-5 * scale, &format!("{name}, vector {at}"));
+        }
+    }
+}
+
+#[test]
 fn gradients_of_each_sample_agree_with_micro_batches_for_every_layer() {
     for (name, layers, shape) in zoo() {
         let case = Case::new(layers, shape, Loss::CrossEntropy);

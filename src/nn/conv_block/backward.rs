@@ -1,0 +1,172 @@
+//! The gradients of a block in its parameters and its input, summed over the images or image by image.
+
+use super::kernel::{Correlation, WeightGradient};
+use super::norm::NormSums;
+use super::{BlockGradients, BlockSaved, ConvBlock, tensor, transpose, values};
+use crate::simd::vectorize_wide;
+use burn::tensor::{Tensor, TensorData};
+use pulp::{Simd, WithSimd};
+
+/// Which gradients a backward pass computes.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::nn) struct Wanted {
+    pub(in crate::nn) weights: bool,
+    pub(in crate::nn) input: bool,
+}
+
+impl ConvBlock {
+    /// The gradients of weight, bias, scale and shift summed over the images, and the one in the block's input, in one pass; either
+    /// may not be wanted.
+    pub(in crate::nn) fn gradients(
+        &self,
+        w: &[Tensor<1>],
+        saved: &BlockSaved,
+        grad: Tensor<4>,
+        wanted: Wanted,
+    ) -> (Vec<Tensor<1>>, Option<Tensor<4>>) {
+        let device = grad.device();
+        let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
+        let grad = values(grad);
+        let mut sums = Sums {
+            weight: vec![0.0; if wanted.weights { 9 * self.inputs * self.outputs } else { 0 }],
+            bias: vec![0.0; self.outputs],
+            scale: vec![],
+            shift: vec![],
+        };
+        let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
+        vectorize_wide(Backward { block: self, parameters: &parameters, saved, grad: &grad, into: Into::Sum(&mut sums), x: &mut x });
+        let input = if wanted.input { Some(tensor(x, saved.shape, &device)) } else { None };
+        if !wanted.weights {
+            return (vec![], input);
+        }
+        let weight = self.outputs_first(&sums.weight);
+        let weights = [weight, sums.bias, sums.scale, sums.shift].map(|values| {
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), &device)
+        });
+        (weights.into(), input)
+    }
+
+    /// The gradients of every image by itself, and the one in the block's input if `input`.
+    pub(in crate::nn) fn sample_gradients(
+        &self,
+        w: &[Tensor<1>],
+        saved: &BlockSaved,
+        grad: Tensor<4>,
+        input: bool,
+    ) -> (BlockGradients, Option<Tensor<4>>) {
+        let device = grad.device();
+        let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
+        let grad = values(grad);
+        let n = saved.shape[0];
+        let mut each = BlockGradients {
+            block: self.clone(),
+            weight: vec![0.0; n * 9 * self.inputs * self.outputs],
+            rest: vec![0.0; n * 3 * self.outputs],
+        };
+        let mut x = vec![0.0; if input { saved.x.len() } else { 0 }];
+        let into = Into::Each { weight: &mut each.weight, rest: &mut each.rest };
+        vectorize_wide(Backward { block: self, parameters: &parameters, saved, grad: &grad, into, x: &mut x });
+        (each, input.then(|| tensor(x, saved.shape, &device)))
+    }
+
+    /// The gradient `z` `[h, w, outputs]` in the convolution's output into `pad` `[height + 2, width + 2, channels]`, from channel `first`.
+    #[inline(always)]
+    pub(super) fn pad_gradient(&self, z: &[f32], [height, width]: [usize; 2], pad: &mut [f32], [channels, first]: [usize; 2]) {
+        let (h, w, o) = (height + 2 * self.padding - 2, width + 2 * self.padding - 2, self.outputs);
+        // Row a of the padded gradient is row a + padding − 2 of the gradient, where there is one.
+        for (a, row) in pad.chunks_exact_mut((width + 2) * channels).enumerate() {
+            for (b, slot) in row.chunks_exact_mut(channels).enumerate() {
+                let (y, x) = ((a + self.padding).wrapping_sub(2), (b + self.padding).wrapping_sub(2));
+                if y < h && x < w {
+                    slot[first..first + o].copy_from_slice(&z[(y * w + x) * o..][..o]);
+                }
+            }
+        }
+    }
+
+    /// `[outputs, inputs, 3, 3]` turned by half a circle, as `[3, 3, outputs, inputs]`: the adjoint's weights.
+    pub(super) fn turned(&self, weight: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; weight.len()];
+        for (at, value) in weight.iter().enumerate() {
+            let (tap, i, o) = (at % 9, at / 9 % self.inputs, at / 9 / self.inputs);
+            out[((8 - tap) * self.outputs + o) * self.inputs + i] = *value;
+        }
+        out
+    }
+}
+
+struct Sums {
+    weight: Vec<f32>, // [3, 3, inputs, outputs]
+    bias: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+struct Backward<'a> {
+    block: &'a ConvBlock,
+    parameters: &'a [Vec<f32>],
+    saved: &'a BlockSaved,
+    grad: &'a [f32],
+    into: Into<'a>,
+    /// Empty when it is not wanted.
+    x: &'a mut [f32],
+}
+
+/// Where the gradients in the parameters go.
+enum Into<'a> {
+    /// Added up over the images; the weight is empty when it is not wanted.
+    Sum(&'a mut Sums),
+    /// One row per image: the weight, and bias, scale and shift after each other.
+    Each { weight: &'a mut [f32], rest: &'a mut [f32] },
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { block, parameters, saved, grad, mut into, x } = self;
+        let ((h, w), o) = (block.sides(saved), block.outputs);
+        let [_, inputs, height, width] = saved.shape;
+        let kernel = WeightGradient { height: h, width: w, inputs, outputs: o };
+        let (weights, bias) = (block.turned(&parameters[0]), vec![0.0; inputs]);
+        let adjoint = Correlation { height, width, inputs: o, outputs: inputs, weights: &weights, bias: &bias };
+        let packed = adjoint.pack::<S>();
+        let mut norm = NormSums::new(o);
+        let mut z = vec![0.0; h * w * o];
+        let mut pad_x = vec![0.0; (h + 2) * (w + 2) * inputs];
+        let mut pad_z = vec![0.0; (height + 2) * (width + 2) * o];
+        let mut out = vec![0.0; height * width * inputs];
+        let mut scratch = vec![];
+        let features = inputs * height * width;
+        for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
+            block.through_norm(i, [&parameters[2], &parameters[3]], saved, grad, &mut z, &mut norm);
+            let (weight, bias) = match &mut into {
+                Into::Sum(sums) => (&mut sums.weight[..], &mut sums.bias[..]),
+                Into::Each { weight, rest } => {
+                    let rest = &mut rest[3 * o * i..3 * o * (i + 1)];
+                    rest[o..2 * o].copy_from_slice(&norm.slope);
+                    rest[2 * o..].copy_from_slice(&norm.mean);
+                    (&mut weight[9 * inputs * o * i..9 * inputs * o * (i + 1)], &mut rest[..o])
+                }
+            };
+            if !weight.is_empty() {
+                block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad_x, [inputs, 0]);
+                kernel.run(simd, &pad_x, &z, &mut scratch, weight);
+                for z in z.chunks_exact(o) {
+                    bias.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
+                }
+            }
+            if !x.is_empty() {
+                block.pad_gradient(&z, [height, width], &mut pad_z, [o, 0]);
+                adjoint.run(simd, &packed, &pad_z, &mut out);
+                transpose(&out, height * width, inputs, &mut x[i * features..(i + 1) * features]);
+            }
+        }
+        if let Into::Sum(sums) = into {
+            sums.scale = norm.scale;
+            sums.shift = norm.shift;
+        }
+    }
+}
