@@ -9,6 +9,7 @@ pub mod data;
 pub mod device;
 pub mod display;
 pub mod error;
+pub mod explain;
 pub mod federated;
 mod file;
 pub mod gan_attack;

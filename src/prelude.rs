@@ -13,6 +13,7 @@ pub use crate::condense::{
 };
 pub use crate::data::{Dataset, Membership, Split, Whitening};
 pub use crate::display::{Cell, Figure, ImageGrid, Plot, Preset, Show, Table, TableDisplay};
+pub use crate::explain::{Explain, Explanation};
 pub use crate::federated::{ClientData, ClientPrivacy, FederatedGame, FederatedMembership, Federation, FederationTable, Partition, Shares};
 pub use crate::gan_attack::{GanAttack, GanAttackTable, Injection, with_fake_class};
 pub use crate::generate::{

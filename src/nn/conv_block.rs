@@ -115,17 +115,21 @@ impl ConvBlock {
     /// One image `[c, h, w]` into the middle of `pad` `[h + 2p, w + 2p, channels]`, from channel `first`; the border stays zero.
     #[inline(always)]
     fn pad(&self, image: &[f32], [height, width]: [usize; 2], pad: &mut [f32], [channels, first]: [usize; 2]) {
-        let stride = width + 2 * self.padding;
-        for (c, plane) in image.chunks_exact(height * width).enumerate() {
-            for (y, row) in plane.chunks_exact(width).enumerate() {
-                let start = ((y + self.padding) * stride + self.padding) * channels + first + c;
-                for (slot, value) in pad[start..].iter_mut().step_by(channels).zip(row) {
-                    *slot = *value;
+        let (stride, pixels) = (width + 2 * self.padding, height * width);
+        for y in 0..height {
+            let from = &image[y * width..];
+            let to = &mut pad[((y + self.padding) * stride + self.padding) * channels + first..];
+            // A few channels at a time: reading one of all of them per pixel would leave the cache.
+            for some in (0..self.inputs).step_by(TURNED) {
+                let some = some..(some + TURNED).min(self.inputs);
+                for x in 0..width {
+                    for (c, slot) in some.clone().zip(&mut to[x * channels + some.start..]) {
+                        *slot = from[c * pixels + x];
+                    }
                 }
             }
         }
     }
-
 }
 
 struct Forward<'a> {
@@ -188,12 +192,18 @@ fn pool(normal: &[f32], [h, w]: [usize; 2], [scale, shift]: [&[f32]; 2], pooled:
     }
 }
 
+/// Rows and columns that are turned at a time: as many cache lines as stay at hand.
+const TURNED: usize = 16;
+
 /// `[rows, columns]` to `[columns, rows]`.
 #[inline(always)]
 fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    for (r, row) in from.chunks_exact(columns).enumerate() {
-        for (c, value) in row.iter().enumerate() {
-            to[c * rows + r] = *value;
+    for r in (0..rows).step_by(TURNED) {
+        let some = r..(r + TURNED).min(rows);
+        for c in 0..columns {
+            for (r, slot) in some.clone().zip(&mut to[c * rows + some.start..]) {
+                *slot = from[r * columns + c];
+            }
         }
     }
 }

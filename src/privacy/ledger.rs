@@ -32,6 +32,7 @@ use crate::file::write_whole;
 use crate::{Dataset, Error, Lab, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,12 @@ impl Ledger {
         }
         check_delta(delta)?;
         Ok(Self { budget, delta, entries: vec![] })
+    }
+
+    /// The ε that all runs together may cost.
+    #[must_use]
+    pub fn budget(&self) -> f64 {
+        self.budget
     }
 
     /// The ledger at `path`; a new one is written there if there is none.
@@ -203,7 +210,9 @@ impl Lock {
         loop {
             match File::create_new(&path) {
                 Ok(_) => return Ok(Self { path }),
-                Err(_) if path.exists() && start.elapsed() < Self::PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && start.elapsed() < Self::PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 Err(source) => return Err(Error::io("lock", &path, source, "delete the file if no run is going on")),
             }
         }

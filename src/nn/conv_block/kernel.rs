@@ -4,7 +4,7 @@
 //! channels fill vector registers. The inner loops hold a tile of `P` pixels × `V` vectors of channels in registers and only add
 //! to it.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 /// How many of `left` pixels, or rows of a weight, the next register tile takes. 6 × 2 vectors, with a weight and a broadcast, fill the 16
 /// registers of AVX2; of the 32 of AVX-512, 8 × 2 keep both multipliers busy, and more addresses than that do not fit the other registers.
@@ -64,60 +64,83 @@ impl Correlation<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const V: usize>(&self, simd: S, packed: &[f32], pad: &[f32], out: &mut [f32]) {
         let lanes = V * S::F32_LANES;
-        let taps = 9 * self.inputs;
-        for (tile, weights) in packed.chunks_exact(taps * lanes).enumerate() {
-            let (weights, _) = S::as_simd_f32s(weights);
-            let channel = tile * lanes;
+        for (tile, weights) in packed.chunks_exact(9 * self.inputs * lanes).enumerate() {
             for y in 0..self.height {
                 let mut x = 0;
                 while x < self.width {
-                    let (count, at) = (next_tile::<S>(self.width - x), [channel, y, x]);
-                    match count {
-                        1 => self.tile::<S, V, 1>(simd, weights, pad, out, at),
-                        2 => self.tile::<S, V, 2>(simd, weights, pad, out, at),
-                        3 => self.tile::<S, V, 3>(simd, weights, pad, out, at),
-                        4 => self.tile::<S, V, 4>(simd, weights, pad, out, at),
-                        5 => self.tile::<S, V, 5>(simd, weights, pad, out, at),
-                        7 if S::F32_LANES >= 16 => self.tile::<S, V, 7>(simd, weights, pad, out, at),
-                        8 if S::F32_LANES >= 16 => self.tile::<S, V, 8>(simd, weights, pad, out, at),
-                        _ => self.tile::<S, V, 6>(simd, weights, pad, out, at),
+                    let pixels = next_tile::<S>(self.width - x);
+                    let mut tiles = 1;
+                    while x + tiles * pixels < self.width && next_tile::<S>(self.width - x - tiles * pixels) == pixels {
+                        tiles += 1;
                     }
-                    x += count;
+                    let (from, out) = ([tile * lanes, y, x], &mut *out);
+                    match pixels {
+                        1 => simd.vectorize(Tiles::<V, 1> { of: self, weights, pad, out, from, tiles }),
+                        2 => simd.vectorize(Tiles::<V, 2> { of: self, weights, pad, out, from, tiles }),
+                        3 => simd.vectorize(Tiles::<V, 3> { of: self, weights, pad, out, from, tiles }),
+                        4 => simd.vectorize(Tiles::<V, 4> { of: self, weights, pad, out, from, tiles }),
+                        5 => simd.vectorize(Tiles::<V, 5> { of: self, weights, pad, out, from, tiles }),
+                        7 if S::F32_LANES >= 16 => simd.vectorize(Tiles::<V, 7> { of: self, weights, pad, out, from, tiles }),
+                        8 if S::F32_LANES >= 16 => simd.vectorize(Tiles::<V, 8> { of: self, weights, pad, out, from, tiles }),
+                        _ => simd.vectorize(Tiles::<V, 6> { of: self, weights, pad, out, from, tiles }),
+                    }
+                    x += tiles * pixels;
                 }
             }
         }
     }
+}
+
+/// Tiles of `P` pixels × `V` vectors of channels side by side. A function of its own: many of them in one body would share the registers.
+struct Tiles<'a, const V: usize, const P: usize> {
+    of: &'a Correlation<'a>,
+    weights: &'a [f32],
+    pad: &'a [f32],
+    out: &'a mut [f32],
+    /// Channel, row and column.
+    from: [usize; 3],
+    tiles: usize,
+}
+
+impl<const V: usize, const P: usize> WithSimd for Tiles<'_, V, P> {
+    type Output = ();
 
     #[inline(always)]
-    fn tile<S: Simd, const V: usize, const P: usize>(
-        &self,
-        simd: S,
-        weights: &[S::f32s],
-        pad: &[f32],
-        out: &mut [f32],
-        [channel, y, x]: [usize; 3],
-    ) {
-        let row = 3 * self.inputs;
-        let stride = (self.width + 2) * self.inputs;
-        let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        for (dy, weights) in weights.chunks_exact(row * V).enumerate() {
-            let start = (y + dy) * stride + x * self.inputs;
-            let pixels: [&[f32]; P] = std::array::from_fn(|p| &pad[start + p * self.inputs..][..row]);
-            for (j, w) in weights.chunks_exact(V).enumerate() {
-                for p in 0..P {
-                    let value = simd.splat_f32s(pixels[p][j]);
-                    for v in 0..V {
-                        sums[p][v] = simd.mul_add_e_f32s(value, w[v], sums[p][v]);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { of, weights, pad, out, from: [channel, y, start], tiles } = self;
+        let (weights, _) = S::as_simd_f32s(weights);
+        let row = 3 * of.inputs;
+        let stride = (of.width + 2) * of.inputs;
+        let lanes = V * S::F32_LANES;
+        let count = lanes.min(of.outputs - channel);
+        for x in (0..tiles).map(|tile| start + tile * P) {
+            let mut sums = [[simd.splat_f32s(0.0); V]; P];
+            for (dy, weights) in weights.chunks_exact(row * V).enumerate() {
+                let start = (y + dy) * stride + x * of.inputs;
+                let pixels: [&[f32]; P] = std::array::from_fn(|p| &pad[start + p * of.inputs..][..row]);
+                for (j, w) in weights.chunks_exact(V).enumerate() {
+                    for p in 0..P {
+                        let value = simd.splat_f32s(pixels[p][j]);
+                        for v in 0..V {
+                            sums[p][v] = simd.mul_add_e_f32s(value, w[v], sums[p][v]);
+                        }
                     }
                 }
             }
-        }
-        let count = (V * S::F32_LANES).min(self.outputs - channel);
-        for (p, sums) in sums.iter().enumerate() {
-            let at = (y * self.width + x + p) * self.outputs + channel;
-            let values: &[f32] = pulp::bytemuck::cast_slice(sums);
-            for ((out, value), bias) in out[at..at + count].iter_mut().zip(values).zip(&self.bias[channel..]) {
-                *out = value + bias;
+            for (p, sums) in sums.iter().enumerate() {
+                let at = (y * of.width + x + p) * of.outputs + channel;
+                if count == lanes {
+                    let (out, _) = S::as_mut_simd_f32s(&mut out[at..at + lanes]);
+                    let (bias, _) = S::as_simd_f32s(&of.bias[channel..channel + lanes]);
+                    for v in 0..V {
+                        out[v] = simd.add_f32s(sums[v], bias[v]);
+                    }
+                } else {
+                    let values: &[f32] = pulp::bytemuck::cast_slice(sums);
+                    for ((out, value), bias) in out[at..at + count].iter_mut().zip(values).zip(&of.bias[channel..]) {
+                        *out = value + bias;
+                    }
+                }
             }
         }
     }
@@ -143,36 +166,52 @@ impl WeightGradient {
             for (to, from) in scratch.chunks_exact_mut(lanes).zip(grad.chunks_exact(self.outputs)) {
                 to[..count].copy_from_slice(&from[channel..channel + count]);
             }
-            let (grad, _) = S::as_simd_f32s(scratch);
             for dy in 0..3 {
                 let row = 3 * self.inputs;
                 let mut j = 0;
                 while j < row {
-                    let (count, at) = (next_tile::<S>(row - j), [channel, dy, j]);
+                    let count = next_tile::<S>(row - j);
+                    let (of, grad, sum, at) = (self, &scratch[..], &mut *sum, [channel, dy, j]);
                     match count {
-                        1 => self.tile::<S, 1>(simd, pad, grad, sum, at),
-                        2 => self.tile::<S, 2>(simd, pad, grad, sum, at),
-                        3 => self.tile::<S, 3>(simd, pad, grad, sum, at),
-                        4 => self.tile::<S, 4>(simd, pad, grad, sum, at),
-                        5 => self.tile::<S, 5>(simd, pad, grad, sum, at),
-                        7 if S::F32_LANES >= 16 => self.tile::<S, 7>(simd, pad, grad, sum, at),
-                        8 if S::F32_LANES >= 16 => self.tile::<S, 8>(simd, pad, grad, sum, at),
-                        _ => self.tile::<S, 6>(simd, pad, grad, sum, at),
+                        1 => simd.vectorize(Taps::<1> { of, pad, grad, sum, at }),
+                        2 => simd.vectorize(Taps::<2> { of, pad, grad, sum, at }),
+                        3 => simd.vectorize(Taps::<3> { of, pad, grad, sum, at }),
+                        4 => simd.vectorize(Taps::<4> { of, pad, grad, sum, at }),
+                        5 => simd.vectorize(Taps::<5> { of, pad, grad, sum, at }),
+                        7 if S::F32_LANES >= 16 => simd.vectorize(Taps::<7> { of, pad, grad, sum, at }),
+                        8 if S::F32_LANES >= 16 => simd.vectorize(Taps::<8> { of, pad, grad, sum, at }),
+                        _ => simd.vectorize(Taps::<6> { of, pad, grad, sum, at }),
                     }
                     j += count;
                 }
             }
         }
     }
+}
+
+/// `K` rows of a weight gradient × two vectors of channels.
+struct Taps<'a, const K: usize> {
+    of: &'a WeightGradient,
+    pad: &'a [f32],
+    grad: &'a [f32],
+    sum: &'a mut [f32],
+    /// Channel, row of the kernel, and which of its `3 · inputs` numbers.
+    at: [usize; 3],
+}
+
+impl<const K: usize> WithSimd for Taps<'_, K> {
+    type Output = ();
 
     #[inline(always)]
-    fn tile<S: Simd, const K: usize>(&self, simd: S, pad: &[f32], grad: &[S::f32s], sum: &mut [f32], [channel, dy, j]: [usize; 3]) {
-        let stride = (self.width + 2) * self.inputs;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { of, pad, grad, sum, at: [channel, dy, j] } = self;
+        let (grad, _) = S::as_simd_f32s(grad);
+        let stride = (of.width + 2) * of.inputs;
         let mut sums = [[simd.splat_f32s(0.0); 2]; K];
-        for (y, grads) in grad.chunks_exact(2 * self.width).enumerate() {
+        for (y, grads) in grad.chunks_exact(2 * of.width).enumerate() {
             let row = &pad[(y + dy) * stride + j..];
             for (x, g) in grads.chunks_exact(2).enumerate() {
-                let values = &row[x * self.inputs..][..K];
+                let values = &row[x * of.inputs..][..K];
                 for k in 0..K {
                     let value = simd.splat_f32s(values[k]);
                     for v in 0..2 {
@@ -181,9 +220,9 @@ impl WeightGradient {
                 }
             }
         }
-        let count = (2 * S::F32_LANES).min(self.outputs - channel);
+        let count = (2 * S::F32_LANES).min(of.outputs - channel);
         for (k, sums) in sums.iter().enumerate() {
-            let at = (dy * 3 * self.inputs + j + k) * self.outputs + channel;
+            let at = (dy * 3 * of.inputs + j + k) * of.outputs + channel;
             let values: &[f32] = pulp::bytemuck::cast_slice(sums);
             sum[at..at + count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
@@ -194,7 +233,6 @@ impl WeightGradient {
 mod tests {
     use super::*;
     use crate::simd::{vectorize, vectorize_wide};
-    use pulp::WithSimd;
 
     struct Both<'a>(&'a [f32], &'a [f32], [usize; 4]);
 

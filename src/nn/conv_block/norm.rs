@@ -6,7 +6,15 @@ impl ConvBlock {
     /// The gradient in the convolution's output `[h, w, outputs]` from the one in the pooled output of image `i`; adds to the
     /// sums of the norm's parameters.
     #[inline(always)]
-    pub(super) fn through_norm(&self, i: usize, [scale, shift]: [&[f32]; 2], saved: &BlockSaved, grad: &[f32], out: &mut [f32], sums: &mut NormSums) {
+    pub(super) fn through_norm(
+        &self,
+        i: usize,
+        [scale, shift]: [&[f32]; 2],
+        saved: &BlockSaved,
+        grad: &[f32],
+        out: &mut [f32],
+        sums: &mut NormSums,
+    ) {
         let (h, w) = self.sides(saved);
         let o = self.outputs;
         let normal = &saved.normal[i * h * w * o..(i + 1) * h * w * o];

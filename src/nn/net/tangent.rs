@@ -119,7 +119,8 @@ impl Net {
             grads.push(grad.clone());
             let count = stage.parameters();
             at -= count;
-            let (mut own, input) = stage.gradients(&self.weights[at..at + count], kept, grad.clone(), Wanted { weights: true, input: at > 0 });
+            let (mut own, input) =
+                stage.gradients(&self.weights[at..at + count], kept, grad.clone(), Wanted { weights: true, input: at > 0 });
             own.reverse();
             gradients.extend(own);
             // Nothing before the first parameters needs the gradient here; further back it only has to have a place.
