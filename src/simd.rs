@@ -4,27 +4,27 @@ pub(crate) mod elementary;
 
 use pulp::WithSimd;
 
-/// Runs `op` with AVX2 and FMA where the machine has them, with NEON on ARM, and without vectors elsewhere. Naming the sets that
-/// matter keeps the number of compiled copies of every kernel small.
+/// Runs `op` with AVX-512 where the machine has it, else with AVX2 and FMA, with NEON on ARM, and without vectors elsewhere. Naming the
+/// sets that matter keeps the number of compiled copies of every kernel at three.
 pub(crate) fn vectorize<Op: WithSimd>(op: Op) -> Op::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        match pulp::x86::V3::try_new() {
-            Some(simd) => pulp::Simd::vectorize(simd, op),
-            None => pulp::Simd::vectorize(pulp::Scalar::new(), op),
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            return pulp::Simd::vectorize(simd, op);
         }
+        vectorize_narrow(op)
     }
     #[cfg(not(target_arch = "x86_64"))]
     pulp::Arch::new().dispatch(op)
 }
 
-/// As [`vectorize`], with AVX-512 where the machine has it: for kernels that are bound by the multipliers, which are worth a third copy.
-pub(crate) fn vectorize_wide<Op: WithSimd>(op: Op) -> Op::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V4::try_new() {
-        return pulp::Simd::vectorize(simd, op);
+/// [`vectorize`] on a processor without AVX-512.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn vectorize_narrow<Op: WithSimd>(op: Op) -> Op::Output {
+    match pulp::x86::V3::try_new() {
+        Some(simd) => pulp::Simd::vectorize(simd, op),
+        None => pulp::Simd::vectorize(pulp::Scalar::new(), op),
     }
-    vectorize(op)
 }
 
 /// Runs a loop that the compiler vectorises by itself with the same instructions.

@@ -6,15 +6,19 @@ use crate::simd::vectorize;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// Rows per register tile: 6 rows × 2 vectors, with two vectors to load and a broadcast, fill the 16 registers of AVX2.
-const TILE: usize = 6;
+/// Rows of the next register tile: 6 × 2 vectors, with two vectors to load and a broadcast, fill the 16 registers of AVX2; 8 × 2 keep the
+/// multipliers of AVX-512 busy.
+#[inline(always)]
+fn next_tile<S: Simd>(left: usize) -> usize {
+    left.min(if S::F64_LANES >= 8 { 8 } else { 6 })
+}
 
 /// Vectors per register tile.
 const VECTORS: usize = 2;
 
-/// The length, up to whole tiles for vectors of up to four f64, the longest that [`vectorize`] chooses.
+/// The length, up to whole tiles for vectors of up to eight f64, the longest that [`vectorize`] chooses.
 pub(crate) fn padded(length: usize) -> usize {
-    length.next_multiple_of(4 * VECTORS)
+    length.next_multiple_of(8 * VECTORS)
 }
 
 /// The right-hand side `[n, d]` of many products, packed as `[n / lanes][d][lanes]`: a tile reads it front to back.
@@ -84,15 +88,18 @@ impl WithSimd for Times<'_> {
             let (packed, _) = S::as_simd_f64s(packed);
             let mut row = 0;
             while row < count {
-                match count - row {
+                let size = next_tile::<S>(count - row);
+                match size {
                     1 => self.tile::<S, 1>(simd, packed, row, panel),
                     2 => self.tile::<S, 2>(simd, packed, row, panel),
                     3 => self.tile::<S, 3>(simd, packed, row, panel),
                     4 => self.tile::<S, 4>(simd, packed, row, panel),
                     5 => self.tile::<S, 5>(simd, packed, row, panel),
-                    _ => self.tile::<S, TILE>(simd, packed, row, panel),
+                    7 if S::F64_LANES >= 8 => self.tile::<S, 7>(simd, packed, row, panel),
+                    8 if S::F64_LANES >= 8 => self.tile::<S, 8>(simd, packed, row, panel),
+                    _ => self.tile::<S, 6>(simd, packed, row, panel),
                 }
-                row += TILE;
+                row += size;
             }
         }
     }
@@ -172,15 +179,18 @@ impl WithSimd for TransposedProduct<'_> {
             }
             let mut column = 0;
             while column < self.columns.len() {
-                match self.columns.len() - column {
+                let size = next_tile::<S>(self.columns.len() - column);
+                match size {
                     1 => self.tile::<S, 1>(simd, &panel, column, k),
                     2 => self.tile::<S, 2>(simd, &panel, column, k),
                     3 => self.tile::<S, 3>(simd, &panel, column, k),
                     4 => self.tile::<S, 4>(simd, &panel, column, k),
                     5 => self.tile::<S, 5>(simd, &panel, column, k),
-                    _ => self.tile::<S, TILE>(simd, &panel, column, k),
+                    7 if S::F64_LANES >= 8 => self.tile::<S, 7>(simd, &panel, column, k),
+                    8 if S::F64_LANES >= 8 => self.tile::<S, 8>(simd, &panel, column, k),
+                    _ => self.tile::<S, 6>(simd, &panel, column, k),
                 }
-                column += TILE;
+                column += size;
             }
         }
     }

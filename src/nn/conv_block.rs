@@ -15,7 +15,7 @@ pub(crate) use gradients::BlockGradients;
 pub(crate) use tangent::BlockTangent;
 
 use super::{AvgPool, Conv2d, GroupNorm, InstanceNorm, Layer};
-use crate::simd::vectorize_wide;
+use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use kernel::Correlation;
 use norm::moments;
@@ -80,7 +80,7 @@ impl ConvBlock {
             ..BlockSaved::default()
         };
         let correlation = Correlation { height: h, width: v, inputs: self.inputs, outputs: self.outputs, weights: &weights, bias };
-        vectorize_wide(Forward { block: self, correlation, x: &x, size: [height, width], scale, shift, y: &mut y, saved: &mut saved });
+        vectorize(Forward { block: self, correlation, x: &x, size: [height, width], scale, shift, y: &mut y, saved: &mut saved });
         if saving {
             saved.x = x;
         }

@@ -3,7 +3,7 @@
 use super::kernel::{Correlation, WeightGradient};
 use super::norm::NormSums;
 use super::{BlockGradients, BlockSaved, ConvBlock, tensor, transpose, values};
-use crate::simd::vectorize_wide;
+use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use pulp::{Simd, WithSimd};
 
@@ -34,7 +34,7 @@ impl ConvBlock {
             shift: vec![],
         };
         let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
-        vectorize_wide(Backward { block: self, parameters: &parameters, saved, grad: &grad, into: Into::Sum(&mut sums), x: &mut x });
+        vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, into: Into::Sum(&mut sums), x: &mut x });
         let input = if wanted.input { Some(tensor(x, saved.shape, &device)) } else { None };
         if !wanted.weights {
             return (vec![], input);
@@ -66,7 +66,7 @@ impl ConvBlock {
         };
         let mut x = vec![0.0; if input { saved.x.len() } else { 0 }];
         let into = Into::Each { weight: &mut each.weight, rest: &mut each.rest };
-        vectorize_wide(Backward { block: self, parameters: &parameters, saved, grad: &grad, into, x: &mut x });
+        vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, into, x: &mut x });
         (each, input.then(|| tensor(x, saved.shape, &device)))
     }
 

@@ -17,7 +17,7 @@ use super::backward::Wanted;
 use super::kernel::{Correlation, WeightGradient};
 use super::norm::average;
 use super::{BlockSaved, ConvBlock, tensor, transpose, values};
-use crate::simd::vectorize_wide;
+use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use pulp::{Simd, WithSimd};
 
@@ -69,7 +69,7 @@ impl ConvBlock {
             slope: vec![0.0; n * self.outputs],
         };
         let mut y = vec![0.0; n * self.outputs * (h / 2) * (width / 2)];
-        vectorize_wide(Forward { block: self, moving: &Moving::of(w, v), saved, tangent: &mut tangent, y: &mut y });
+        vectorize(Forward { block: self, moving: &Moving::of(w, v), saved, tangent: &mut tangent, y: &mut y });
         (tensor(y, [n, self.outputs, h / 2, width / 2], device), tangent)
     }
 
@@ -87,7 +87,7 @@ impl ConvBlock {
         let mut sums = Sums { weight: vec![0.0; if wanted.weights { 9 * self.inputs * o } else { 0 }], rest: vec![0.0; 3 * o] };
         let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
         let grads = [values(grad), values(moved)];
-        vectorize_wide(Backward { block: self, moving: &Moving::of(w, v), saved, tangent, grads: &grads, sums: &mut sums, x: &mut x });
+        vectorize(Backward { block: self, moving: &Moving::of(w, v), saved, tangent, grads: &grads, sums: &mut sums, x: &mut x });
         let input = wanted.input.then(|| tensor(x, saved.shape, &device));
         if !wanted.weights {
             return (vec![], input);
