@@ -31,6 +31,7 @@ pub mod calibrated;
 pub mod calibrated_loss;
 pub mod entropy;
 pub mod game;
+mod histogram;
 pub mod label_only;
 pub mod likelihood_ratio;
 pub mod loss_threshold;

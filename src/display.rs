@@ -1,13 +1,17 @@
 //! What a cell shows: one bundle of plain text, HTML and PNG per value; figures that compose in rows and columns.
 
+mod animation;
+mod dots;
 pub mod figure;
 mod film;
 mod font;
 pub mod grid;
 mod html;
 pub(crate) mod number;
+mod palette;
 mod pen;
 pub mod plot;
+pub mod preset;
 mod records;
 pub mod table;
 
@@ -15,8 +19,11 @@ pub use figure::Figure;
 pub use film::Film;
 pub(crate) use film::strip;
 pub use grid::ImageGrid;
-pub use plot::{Plot, Preset};
+pub use plot::Plot;
+pub use preset::Preset;
 pub use table::{Cell, Table, TableDisplay};
+
+use crate::Result;
 
 /// The three forms of one display; a notebook front end picks the richest it can show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +45,30 @@ pub trait Show {
     /// Text, HTML and PNG of this value; pure, so it can be tested without a kernel.
     fn bundle(&self) -> Bundle {
         self.figure().bundle()
+    }
+
+    /// The tables of this value for LaTeX (`booktabs`), every row of them.
+    ///
+    /// # Errors
+    /// As [`Figure::to_latex`].
+    fn to_latex(&self) -> Result<String> {
+        self.figure().to_latex()
+    }
+
+    /// The tables of this value as GitHub's Markdown, every row of them.
+    ///
+    /// # Errors
+    /// As [`Figure::to_latex`].
+    fn to_markdown(&self) -> Result<String> {
+        self.figure().to_markdown()
+    }
+
+    /// The table of this value as CSV, every row with every digit.
+    ///
+    /// # Errors
+    /// As [`Figure::to_csv`].
+    fn to_csv(&self) -> Result<String> {
+        self.figure().to_csv()
     }
 }
 

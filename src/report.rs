@@ -14,6 +14,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod frontier;
 mod summary;
 
 pub use summary::{Found, MethodSummary, Summary};
@@ -222,7 +223,7 @@ impl Report {
                 " Only {fewest} runs: leaving the target out tilts LiRA below guessing (on noise AUC 0.41 with 4 runs, 0.49 with 16)."
             ));
         }
-        table.captioned(&caption)
+        table.captioned(&caption).measured_in(&self.frame())
     }
 }
 

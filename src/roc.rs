@@ -25,6 +25,7 @@
 
 mod figure;
 mod tpr_at;
+mod zoom;
 
 pub use figure::RocSet;
 pub use tpr_at::TprAt;

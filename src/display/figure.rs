@@ -1,11 +1,17 @@
 //! What can be shown: a plot, a grid of images, a table or text, and rows and columns of such; as HTML, SVG, PNG and text.
 
+mod export;
+mod fit;
 mod layout;
 mod page;
 
-use super::pen::{self, Resolution};
+use super::animation::Animation;
+use super::dots;
+use super::pen::Resolution;
 use super::{Bundle, ImageGrid, Plot, Show, Table, show_inline};
 use crate::{Error, Result};
+use fit::Look;
+use layout::Units;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +33,7 @@ pub struct Figure {
     content: Content,
     title: String,
     caption: String,
+    look: Look,
 }
 
 #[derive(Clone)]
@@ -34,6 +41,7 @@ enum Content {
     Plot(Arc<Plot>),
     Grid(Arc<ImageGrid>),
     Table(Arc<Table>),
+    Moving(Arc<Animation>),
     Text(String),
     Failure(String),
     Row(Vec<Figure>),
@@ -95,8 +103,12 @@ impl Figure {
         Self::of(Content::Table(Arc::new(table)))
     }
 
+    pub(super) fn of_animation(animation: Animation) -> Self {
+        Self::of(Content::Moving(Arc::new(animation)))
+    }
+
     fn of(content: Content) -> Self {
-        Self { content, title: String::new(), caption: String::new() }
+        Self { content, title: String::new(), caption: String::new(), look: Look::default() }
     }
 
     /// The figure with a title above it.
@@ -118,21 +130,21 @@ impl Figure {
     /// # Errors
     /// [`Error::Config`] for a plot or grid that cannot be, [`Error::Figure`] when drawing fails.
     pub fn to_svg(&self) -> Result<String> {
-        layout::svg(self)
+        layout::svg(&self.laid_out(), Units::Pixels)
     }
 
-    /// One PNG file, 288 dots per inch.
+    /// One PNG file, 300 dots per inch, which it says to programs that set pages.
     ///
     /// # Errors
     /// [`Error::Config`] for a plot or grid that cannot be, [`Error::Figure`] when drawing fails.
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        pen::png(&layout::raster(self, Resolution::Print)?)
+        dots::png(&layout::raster(&self.laid_out(), Resolution::Print)?, Resolution::Print)
     }
 
     /// HTML that stands alone: inline SVG and images, no script, no style sheet. A part that cannot be drawn is its error text.
     #[must_use]
     pub fn to_html(&self) -> String {
-        page::html(self)
+        page::html(&self.laid_out())
     }
 
     /// Plain text.
@@ -141,18 +153,28 @@ impl Figure {
         page::text(self)
     }
 
-    /// Writes the figure to a file that ends in `.svg`, `.png` or `.html`.
+    /// Writes the figure to a file that ends in `.svg` (sizes in millimetres, text as text: ready to become a PDF), `.png` (300 dots per
+    /// inch) or `.html`, or its tables to one that ends in `.tex`, `.md` or `.csv`.
     ///
     /// # Errors
-    /// [`Error::Config`] for another ending, [`Error::Io`] when the file cannot be written, and what drawing answers.
+    /// [`Error::Config`] for another ending or a figure without a table, [`Error::Io`] when the file cannot be written, and what drawing
+    /// answers.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_lowercase();
         let bytes = match ending.as_str() {
-            "svg" => self.to_svg()?.into_bytes(),
+            "svg" => layout::svg(&self.laid_out(), Units::Millimetres)?.into_bytes(),
             "png" => self.to_png()?,
-            "html" => page::document(self).into_bytes(),
-            _ => return Err(Error::config(format!("figure file {}", path.display()), "expected an ending of .svg, .png or .html")),
+            "html" => page::document(&self.laid_out()).into_bytes(),
+            "tex" => self.to_latex()?.into_bytes(),
+            "md" => self.to_markdown()?.into_bytes(),
+            "csv" => self.to_csv()?.into_bytes(),
+            _ => {
+                return Err(Error::config(
+                    format!("figure file {}", path.display()),
+                    "expected an ending of .svg, .png, .html, .tex, .md or .csv",
+                ));
+            }
         };
         std::fs::write(path, bytes).map_err(|e| Error::io("write", path, e, "check that the folder exists and can be written to"))
     }
@@ -160,9 +182,9 @@ impl Figure {
     /// Text, HTML and PNG of this figure.
     #[must_use]
     pub fn bundle(&self) -> Bundle {
-        let image = layout::raster(self, Resolution::Screen).or_else(|e| layout::raster(&Self::failed(e), Resolution::Screen));
+        let image = layout::raster(&self.laid_out(), Resolution::Screen).or_else(|e| layout::raster(&Self::failed(e), Resolution::Screen));
         // Where not even an error text can be drawn, text and HTML still say why.
-        let png = image.and_then(|image| pen::png(&image)).unwrap_or_default();
+        let png = image.and_then(|image| dots::png(&image, Resolution::Screen)).unwrap_or_default();
         Bundle { text: self.to_text(), html: self.to_html(), png }
     }
 
@@ -172,6 +194,7 @@ impl Figure {
             Content::Plot(plot) => plot.in_words(),
             Content::Grid(grid) => grid.in_words(),
             Content::Table(table) => table.in_words(),
+            Content::Moving(animation) => animation.in_words(),
             Content::Text(text) | Content::Failure(text) => text.clone(),
             Content::Row(parts) | Content::Column(parts) => parts.iter().map(Self::in_words).collect::<Vec<_>>().join(" | "),
         };
@@ -191,6 +214,7 @@ impl fmt::Debug for Figure {
             Content::Plot(plot) => format!("{plot:?}"),
             Content::Grid(grid) => format!("{grid:?}"),
             Content::Table(table) => format!("{table:?}"),
+            Content::Moving(animation) => animation.in_words(),
             Content::Text(text) => format!("text of {} characters", text.chars().count()),
             Content::Failure(text) => format!("failed: {text}"),
             Content::Row(parts) => format!("row of {}", parts.len()),
@@ -244,10 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn print_has_three_pixels_for_one() {
+    fn print_has_300_dots_per_inch() {
         let image = image::load_from_memory(&plot().to_png().unwrap()).unwrap();
         let (width, height) = layout::size(&plot()).unwrap();
-        assert_eq!((image.width(), image.height()), (3 * width, 3 * height));
+        let dots = |pixels: u32| (f64::from(pixels) * 300.0 / 96.0).round() as u32;
+        assert_eq!((image.width(), image.height()), (dots(width), dots(height)));
     }
 
     #[test]
@@ -264,13 +289,26 @@ mod tests {
     fn files_are_written_by_their_ending() {
         let folder = std::env::temp_dir().join(format!("freelunch-figure-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        for ending in ["svg", "png", "html"] {
+        for ending in ["svg", "png", "html", "tex", "md", "csv"] {
             everything().save(folder.join(format!("figure.{ending}"))).unwrap();
         }
         assert!(std::fs::read_to_string(folder.join("figure.html")).unwrap().starts_with("<!DOCTYPE html>"));
-        assert!(everything().save(folder.join("figure.pdf")).unwrap_err().to_string().contains(".svg, .png or .html"));
+        assert!(std::fs::read_to_string(folder.join("figure.tex")).unwrap().contains("\\toprule"));
+        assert!(everything().save(folder.join("figure.pdf")).unwrap_err().to_string().contains(".svg, .png, .html, .tex, .md or .csv"));
         assert!(matches!(everything().save(folder.join("none/figure.svg")), Err(Error::Io { .. })));
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_saved_svg_has_the_millimetres_of_a_paper_and_nothing_from_outside() {
+        let place = std::env::temp_dir().join(format!("freelunch-millimetres-{}.svg", std::process::id()));
+        everything().sized(crate::display::Preset::Column).save(&place).unwrap();
+        let svg = std::fs::read_to_string(&place).unwrap();
+        std::fs::remove_file(place).unwrap();
+        assert!(svg.contains("width=\"85mm\"") && svg.contains("viewBox=\"0 0 321 ") && svg.contains("</text>"), "{}", &svg[..200]);
+        for forbidden in ["<script", "@import", "url(", "src=", "href=\"http", "<foreignObject"] {
+            assert!(!svg.contains(forbidden), "{forbidden}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A kernel of this kind shows rich output only when a cell ends; what a running cell can show is text. So a watched run prints a
 //! strip of coloured characters as it goes, and the film stays with the data set for a cell of its own.
 
+use super::animation::Animation;
 use super::{Figure, ImageGrid, Plot, Show, show_inline};
 use crate::data::Snapshot;
 use crate::{Dataset, Result};
@@ -15,6 +16,7 @@ pub struct Film {
     shape: [usize; 3],
     classes: Vec<String>,
     trace: Vec<(usize, f64)>,
+    seed: u64,
 }
 
 impl Dataset {
@@ -38,6 +40,7 @@ impl Dataset {
             shape: self.shape(),
             classes: self.class_names().to_vec(),
             trace: self.origin().trace.clone(),
+            seed: self.origin().seed,
         }
     }
 }
@@ -50,8 +53,44 @@ fn natural(data: &Dataset, x: &[f32]) -> Result<Vec<Vec<f32>>> {
 impl Film {
     /// Frames of one picture; more are thinned evenly.
     const MOST_FRAMES: usize = 12;
+    /// Frames of a moving picture; more are thinned evenly.
+    const MOST_MOVING: usize = 60;
     /// Classes side by side.
     const MOST_CLASSES: usize = 20;
+
+    /// The film as a moving picture, a frame for each step that was watched; the last one stands where pictures do not move (paper, SVG,
+    /// PNG). A run without pictures shows its loss.
+    ///
+    /// # Example
+    /// ```
+    /// use freelunch::{Dataset, Lab, condense::DistributionMatching, nn::Arch, synthesize::Synthesize};
+    /// let matching = DistributionMatching::new(1).with_arch(Arch::mlp()).with_steps(6);
+    /// let small = matching.synthesize(&Dataset::toy(), &Lab::new()?.watch(3)?.quiet())?;
+    /// assert!(small.film().animated().to_html().contains("alt=\"animation"));
+    /// # Ok::<(), freelunch::Error>(())
+    /// ```
+    #[must_use]
+    pub fn animated(&self) -> Figure {
+        if !self.has_pictures() {
+            return self.figure();
+        }
+        let stride = self.frames.len().div_ceil(Self::MOST_MOVING).max(1);
+        let last = self.frames.len() - 1;
+        let names: Vec<&str> = self.classes.iter().take(Self::MOST_CLASSES).map(String::as_str).collect();
+        let mut frames = vec![];
+        for (_, (snapshot, images)) in self.frames.iter().enumerate().filter(|(i, _)| i % stride == 0 || *i == last) {
+            let row = (format!("step {}", snapshot.step), images.iter().take(Self::MOST_CLASSES).cloned().collect());
+            frames.push(ImageGrid::new(vec![row], self.shape).column_captions(&names));
+        }
+        let caption =
+            format!("{} of {} watched steps, the first record of each class, seed {}", frames.len(), self.frames.len(), self.seed);
+        Figure::of_animation(Animation::new(frames)).titled(&format!("Film of {}", self.title)).captioned(&caption)
+    }
+
+    fn has_pictures(&self) -> bool {
+        let [channels, height, width] = self.shape;
+        height * width > 1 && (channels == 1 || channels == 3) && !self.frames.is_empty()
+    }
 
     fn grid(&self) -> ImageGrid {
         let stride = self.frames.len().div_ceil(Self::MOST_FRAMES).max(1);
@@ -68,9 +107,7 @@ impl Show for Film {
     fn figure(&self) -> Figure {
         let points: Vec<(f64, f64)> = self.trace.iter().map(|&(step, loss)| (step as f64, loss)).collect();
         let loss = Plot::new("Loss").x_label("step").y_label("loss").line("loss", &points).figure();
-        let [channels, height, width] = self.shape;
-        let pictures = height * width > 1 && (channels == 1 || channels == 3) && !self.frames.is_empty();
-        let parts = if pictures { vec![self.grid().figure(), loss] } else { vec![loss] };
+        let parts = if self.has_pictures() { vec![self.grid().figure(), loss] } else { vec![loss] };
         Figure::column(parts).titled(&format!("Film of {}", self.title))
     }
 }
@@ -119,6 +156,29 @@ mod tests {
         let strip = strip(&[vec![1.0, 0.0, 0.0, 1.0]], [1, 2, 2], 14);
         assert_eq!(strip.matches('\u{2580}').count(), 2);
         assert!(strip.contains("38;2;255;255;255;48;2;0;0;0m") && strip.contains("38;2;0;0;0;48;2;255;255;255m"), "{strip:?}");
+    }
+
+    #[test]
+    fn a_film_moves_in_html_and_stands_still_elsewhere() {
+        let frame = |step: usize| (Snapshot { step, loss: 1.0, x: vec![] }, vec![vec![step as f32 / 200.0; 4]; 2]);
+        let film = Film {
+            title: "DM".into(),
+            frames: (0..100).map(|i| frame(2 * i)).collect(),
+            shape: [1, 2, 2],
+            classes: vec!["a".into(), "b".into()],
+            trace: vec![],
+            seed: 7,
+        };
+        let figure = film.animated();
+        let html = figure.to_html();
+        assert!(
+            html.contains("alt=\"animation of 51 frames, step 0 to step 198") && html.contains("seed 7"),
+            "{}",
+            &html[html.len() - 300..]
+        );
+        assert!(figure.to_svg().unwrap().contains(">step 198</text>") && figure.to_png().is_ok());
+        let still = Film { shape: [1, 1, 1], ..film };
+        assert!(!still.animated().to_html().contains("animation"));
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub(super) fn typeface(size: f64, weight: Weight) -> Result<FontDesc<'static>> {
     Ok(FontDesc::new(FontFamily::Name(FAMILY), line, style))
 }
 
+/// Drawn SVG with another list of families. The list stands in attributes only: text has its quotes escaped.
+pub(super) fn in_families(svg: &str, families: &str) -> String {
+    svg.replace(&format!("font-family=\"{FAMILY}\""), &format!("font-family=\"{families}\""))
+}
+
 /// Width of one line of text in pixels.
 pub(super) fn width(text: &str, size: f64, weight: Weight) -> Result<f64> {
     // plotters answers in whole pixels: ask for a large size.
@@ -53,6 +58,11 @@ pub(super) fn widest<'a>(texts: impl IntoIterator<Item = &'a str>, size: f64, we
     texts.into_iter().try_fold(0.0f64, |most, text| Ok(most.max(width(text, size, weight)?)))
 }
 
+/// What a line may break between: a no-break space holds together what it parts.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() && c != '\u{a0}').filter(|word| !word.is_empty())
+}
+
 /// Breaks text at spaces into lines that fit into `room` pixels; line breaks in the text stay, a longer word is cut.
 pub(super) fn wrap(text: &str, size: f64, weight: Weight, room: f64) -> Result<Vec<String>> {
     let mut lines = vec![];
@@ -62,7 +72,7 @@ pub(super) fn wrap(text: &str, size: f64, weight: Weight, room: f64) -> Result<V
             continue;
         }
         let mut line = String::new();
-        for word in paragraph.split_whitespace() {
+        for word in words(paragraph) {
             let longer = if line.is_empty() { word.to_string() } else { format!("{line} {word}") };
             if line.is_empty() || width(&longer, size, weight)? <= room {
                 line = longer;
@@ -129,6 +139,7 @@ mod tests {
         assert!(lines.len() > 2);
         assert!(lines.iter().all(|line| width(line, 12.0, Weight::Regular).unwrap() <= 150.0));
         assert_eq!(lines.join(" "), text);
+        assert_eq!(wrap("60\u{a0}000 records", 12.0, Weight::Regular, 60.0).unwrap(), ["60\u{a0}000", "records"]);
         assert_eq!(wrap("a\nb", 12.0, Weight::Regular, 150.0).unwrap(), ["a", "b"]);
     }
 

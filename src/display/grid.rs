@@ -1,8 +1,9 @@
 //! Images class by class: one labelled row per class, every pixel a sharp square.
 
+use super::dots::enlarged;
 use super::font::{self, Weight};
 use super::number::count;
-use super::pen::{Anchor, Drawing, FAINT, Lettering, Pen, Picture, enlarged};
+use super::pen::{Anchor, Drawing, FAINT, Lettering, Pen, Picture};
 use super::{Figure, Show, show_inline};
 use crate::{Dataset, Error, Result};
 use image::{Rgb, RgbImage};
@@ -26,11 +27,12 @@ pub struct ImageGrid {
     title: String,
     caption: String,
     room: u32,
+    font: f64,
+    /// Whether the grid fills its room even where a pixel becomes a fraction of a CSS pixel.
+    fills: bool,
 }
 
 impl ImageGrid {
-    /// Letters of the labels, in pixels.
-    const FONT: f64 = 12.0;
     /// White space between images.
     const GAP: u32 = 2;
     /// Free space around the grid.
@@ -42,7 +44,7 @@ impl ImageGrid {
     /// channels. Rows may be of different length.
     #[must_use]
     pub fn new(rows: Vec<(String, Vec<Vec<f32>>)>, shape: [usize; 3]) -> Self {
-        Self { rows, shape, columns: vec![], title: String::new(), caption: String::new(), room: 950 }
+        Self { rows, shape, columns: vec![], title: String::new(), caption: String::new(), room: 950, font: 12.0, fills: false }
     }
 
     /// The first `per_class` images of every class, of at most 20 classes.
@@ -87,6 +89,30 @@ impl ImageGrid {
         self
     }
 
+    /// The same grid in other letters.
+    pub(super) fn lettered(mut self, em: f64) -> Self {
+        self.font = em;
+        self
+    }
+
+    /// The same grid no wider than `room`, which it fills if its images are not enlarged too much for it.
+    pub(super) fn fitted(mut self, room: u32, em: f64) -> Self {
+        (self.room, self.font, self.fills) = (room.min(self.room), em, true);
+        self
+    }
+
+    /// The least width at which each pixel has at least half a CSS pixel: more than one dot in print.
+    pub(super) fn least_width(&self, em: f64) -> Result<f64> {
+        let labels =
+            self.rows.iter().try_fold(0.0f64, |most, (label, _)| Ok::<_, Error>(most.max(self.clone().lettered(em).label(label)?.1)))?;
+        Ok(labels + 8.0 + f64::from(2 * Self::MARGIN) + 0.5 * (self.across() * (self.shape[2] + 2)) as f64)
+    }
+
+    /// The labels of its rows.
+    pub(super) fn labels(&self) -> Vec<&str> {
+        self.rows.iter().map(|(label, _)| label.as_str()).collect()
+    }
+
     /// The grid in words, for those who cannot see it.
     pub(super) fn in_words(&self) -> String {
         let [c, h, w] = self.shape;
@@ -102,7 +128,7 @@ impl ImageGrid {
     }
 
     /// Side of the square that shows one pixel, and the width of the labels.
-    fn zoom(&self) -> Result<(u32, u32)> {
+    fn zoom(&self) -> Result<(f64, u32)> {
         let [c, h, w] = self.shape;
         let images = self.across();
         if !matches!(c, 1 | 3) || h == 0 || w == 0 || images == 0 {
@@ -117,40 +143,56 @@ impl ImageGrid {
         }
         let mut labels = 0.0f64;
         for (label, _) in &self.rows {
-            labels = labels.max(font::width(&Self::short(label)?, Self::FONT, Weight::Regular)?);
+            labels = labels.max(self.label(label)?.1);
         }
         let labels = if labels > 0.0 { labels.ceil() as u32 + 8 } else { 0 };
-        let taken = labels + 2 * Self::MARGIN + (images as u32 - 1) * Self::GAP;
-        let fitting = self.room.saturating_sub(taken) / (images * w) as u32;
+        let free = self.room.saturating_sub(labels + 2 * Self::MARGIN);
         // Small images stay small enough for ten rows on a screen: 28 pixels about fourfold, 8 pixels eightfold.
         let readable = (112 / h.max(w) as u32).min(8);
-        Ok((fitting.min(readable).max(1), labels))
+        if self.fills {
+            // Gaps shrink and grow with the images here.
+            let fitting = f64::from(free.max(1)) / (images * w + (images - 1) * Self::GAP as usize) as f64;
+            return Ok((fitting.min(f64::from(readable.max(1))), labels));
+        }
+        let fitting = free.saturating_sub((images as u32 - 1) * Self::GAP) / (images * w) as u32;
+        Ok((f64::from(fitting.min(readable).max(1)), labels))
     }
 
-    fn short(label: &str) -> Result<String> {
-        font::cut(label, Self::FONT, Weight::Regular, 150.0)
+    /// A label as it is drawn, and its width.
+    fn label(&self, label: &str) -> Result<(String, f64)> {
+        let short = font::cut(label, self.font, Weight::Regular, 12.5 * self.font)?;
+        let width = font::width(&short, self.font, Weight::Regular)?;
+        Ok((short, width))
     }
 
     fn header(&self) -> u32 {
-        if self.columns.iter().any(|caption| !caption.is_empty()) { 20 } else { 0 }
+        if self.columns.iter().any(|caption| !caption.is_empty()) { (1.67 * self.font).round() as u32 } else { 0 }
     }
 
-    /// Where image `(row, column)` begins within the grid.
-    fn place(&self, row: usize, column: usize, zoom: u32) -> (u32, u32) {
+    /// Where image `(row, column)` begins within the grid, and pixels for each of an image's in the mosaic.
+    fn place(&self, row: usize, column: usize, zoom: f64) -> (f64, f64) {
         let [_, h, w] = self.shape;
-        (column as u32 * (w as u32 * zoom + Self::GAP), row as u32 * (h as u32 * zoom + Self::GAP))
+        let gap = f64::from(Self::GAP) * if self.fills { zoom } else { 1.0 };
+        (column as f64 * (w as f64 * zoom + gap), row as f64 * (h as f64 * zoom + gap))
+    }
+
+    /// Width and height of all images.
+    fn inner(&self, zoom: f64) -> (f64, f64) {
+        let [_, h, w] = self.shape;
+        let (left, top) = self.place(self.rows.len().saturating_sub(1), self.across().saturating_sub(1), zoom);
+        (left + w as f64 * zoom, top + h as f64 * zoom)
     }
 
     /// All images, each pixel a square of `zoom` x `zoom`.
     fn mosaic(&self, zoom: u32) -> RgbImage {
         let [_, h, w] = self.shape;
-        let (across, down) = self.place(self.rows.len(), self.across(), zoom);
-        let mut mosaic = RgbImage::from_pixel(across - Self::GAP, down - Self::GAP, Rgb([255; 3]));
+        let (across, down) = self.inner(f64::from(zoom));
+        let mut mosaic = RgbImage::from_pixel(across as u32, down as u32, Rgb([255; 3]));
         for (i, (_, images)) in self.rows.iter().enumerate() {
             for (j, image) in images.iter().enumerate() {
                 let pixels = RgbImage::from_fn(w as u32, h as u32, |x, y| self.color(image, y as usize, x as usize));
-                let (x, y) = self.place(i, j, zoom);
-                image::imageops::replace(&mut mosaic, &enlarged(&pixels, zoom), i64::from(x), i64::from(y));
+                let (x, y) = self.place(i, j, f64::from(zoom));
+                image::imageops::replace(&mut mosaic, &enlarged(&pixels, zoom), x as i64, y as i64);
             }
         }
         mosaic
@@ -167,31 +209,36 @@ impl ImageGrid {
 impl Drawing for ImageGrid {
     fn extent(&self) -> Result<(u32, u32)> {
         let (zoom, labels) = self.zoom()?;
-        let (across, down) = self.place(self.rows.len(), self.across(), zoom);
-        Ok((labels + across - Self::GAP + 2 * Self::MARGIN, self.header() + down - Self::GAP + 2 * Self::MARGIN))
+        let (across, down) = self.inner(zoom);
+        // Rounding must not make it wider than its room.
+        let across = (across - 1e-6).ceil() as u32;
+        Ok((labels + across + 2 * Self::MARGIN, self.header() + down.ceil() as u32 + 2 * Self::MARGIN))
     }
 
     fn draw<DB: DrawingBackend>(&self, pen: &Pen<DB>) -> Result<()> {
         let [_, h, w] = self.shape;
         let (zoom, labels) = self.zoom()?;
         let (left, top) = (f64::from(Self::MARGIN + labels), f64::from(Self::MARGIN + self.header()));
-        let look = Lettering::new(Self::FONT);
+        let look = Lettering::new(self.font);
         for (i, (label, _)) in self.rows.iter().enumerate() {
-            let middle = top + f64::from(self.place(i, 0, zoom).1) + f64::from(h as u32 * zoom) / 2.0;
-            pen.text((left - 8.0, middle + 0.36 * Self::FONT), &Self::short(label)?, look.anchored(Anchor::Right))?;
+            let middle = top + self.place(i, 0, zoom).1 + h as f64 * zoom / 2.0;
+            pen.text((left - 8.0, middle + 0.36 * self.font), &self.label(label)?.0, look.anchored(Anchor::Right))?;
         }
-        let small = Lettering::new(0.9 * Self::FONT).anchored(Anchor::Middle).colored(FAINT);
-        let width = f64::from(w as u32 * zoom);
+        let small = Lettering::new(0.9 * self.font).anchored(Anchor::Middle).colored(FAINT);
+        let width = w as f64 * zoom;
         for (j, caption) in self.columns.iter().take(self.across()).enumerate() {
             let caption = font::cut(caption, small.size, small.weight, width)?;
-            pen.text((left + f64::from(self.place(0, j, zoom).0) + width / 2.0, top - 7.0), &caption, small)?;
+            pen.text((left + self.place(0, j, zoom).0 + width / 2.0, top - 7.0), &caption, small)?;
         }
         Ok(())
     }
 
     fn pictures(&self) -> Result<Vec<Picture>> {
         let (zoom, labels) = self.zoom()?;
-        Ok(vec![Picture { at: (Self::MARGIN + labels, Self::MARGIN + self.header()), pixels: self.mosaic(zoom) }])
+        let at = (Self::MARGIN + labels, Self::MARGIN + self.header());
+        // One pixel for each of an image's where the grid fills its room: print then makes blocks of dots of it.
+        let (finer, zoom) = if self.fills { (1, zoom) } else { (zoom as u32, 1.0) };
+        Ok(vec![Picture { at, pixels: self.mosaic(finer), zoom }])
     }
 }
 
@@ -223,7 +270,8 @@ mod tests {
     fn a_pixel_becomes_an_exact_block() {
         let grid = grid();
         let (zoom, labels) = grid.zoom().unwrap();
-        assert_eq!(zoom, 8);
+        assert_eq!(zoom, 8.0);
+        let zoom = zoom as u32;
         let image = raster(&grid, Resolution::Screen).unwrap();
         let (left, top) = (ImageGrid::MARGIN + labels, ImageGrid::MARGIN);
         for y in 0..2 * zoom {
@@ -241,6 +289,20 @@ mod tests {
         let (width, height) = ImageGrid::new(rows.clone(), [1, 28, 28]).extent().unwrap();
         assert!(width <= 950 && width > 850 && height < 900, "{width} x {height}");
         assert!(ImageGrid::new(rows, [1, 28, 28]).at_most(460).extent().unwrap().0 <= 460);
+    }
+
+    #[test]
+    fn a_fitted_grid_fills_a_paper_s_column_even_with_fractions_of_pixels() {
+        let rows: Vec<_> = (0..3).map(|i| (format!("class {i}"), vec![vec![0.5; 784]; 10])).collect();
+        let grid = ImageGrid::new(rows, [1, 28, 28]).fitted(321, 10.0);
+        let (width, height) = grid.extent().unwrap();
+        assert!((319..=321).contains(&width), "{width}");
+        let print = raster(&grid, Resolution::Print).unwrap();
+        assert_eq!(print.dimensions(), (Resolution::Print.pixels(f64::from(width)), Resolution::Print.pixels(f64::from(height))));
+        // The last pixel of the last image is grey, what follows it white.
+        let (right, bottom) = (f64::from(width - ImageGrid::MARGIN), f64::from(height - ImageGrid::MARGIN));
+        assert_eq!(print.get_pixel(Resolution::Print.pixels(right) - 4, Resolution::Print.pixels(bottom) - 5).0, [128; 3]);
+        assert_eq!(print.get_pixel(Resolution::Print.pixels(right) + 2, Resolution::Print.pixels(bottom) - 5).0, [255; 3]);
     }
 
     #[test]

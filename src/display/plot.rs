@@ -3,13 +3,17 @@
 mod axis;
 mod bars;
 mod clip;
+mod crosses;
 mod curves;
 mod frame;
+mod heat;
+mod key;
 mod legend;
 mod mark;
+mod size;
+mod steps;
 mod words;
 
-use super::font;
 use super::pen::{Drawing, Pen};
 use super::{Figure, Show, show_inline};
 use crate::{Error, Result};
@@ -49,22 +53,11 @@ pub struct Plot {
     marks: Vec<Mark>,
     bars: Vec<Bar>,
     bars_lie: Direction,
+    x_names: Vec<String>,
     y_names: Vec<String>,
+    key_below: bool,
     size: (u32, u32),
     font: f64,
-}
-
-/// Sizes for which letters and lines are chosen so that nothing has to be scaled afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
-    /// 480 x 360 pixels: two fit side by side in a notebook.
-    Notebook,
-    /// One column of a paper: 85 mm wide.
-    Column,
-    /// Both columns of a paper: 178 mm wide.
-    TwoColumns,
-    /// 960 x 540 pixels with large letters.
-    Slide,
 }
 
 #[derive(Clone)]
@@ -93,7 +86,9 @@ impl Plot {
             marks: vec![],
             bars: vec![],
             bars_lie: Direction::Across,
+            x_names: vec![],
             y_names: vec![],
+            key_below: false,
             size: (480, 360),
             font: 12.0,
         }
@@ -224,18 +219,6 @@ impl Plot {
         self
     }
 
-    /// Size and letters for where the diagram will be shown.
-    #[must_use]
-    pub fn sized(mut self, preset: Preset) -> Self {
-        (self.size, self.font) = match preset {
-            Preset::Notebook => ((480, 360), 12.0),
-            Preset::Column => ((321, 241), 9.5),
-            Preset::TwoColumns => ((673, 290), 9.5),
-            Preset::Slide => ((960, 540), 20.0),
-        };
-        self
-    }
-
     /// The diagram as SVG.
     ///
     /// # Errors
@@ -244,7 +227,7 @@ impl Plot {
         self.figure().to_svg()
     }
 
-    /// The diagram as PNG, 288 dots per inch.
+    /// The diagram as PNG, 300 dots per inch.
     ///
     /// # Errors
     /// [`Error::Config`] for impossible limits, [`Error::Figure`] when drawing fails.
@@ -252,7 +235,7 @@ impl Plot {
         self.figure().to_png()
     }
 
-    /// Writes the diagram to a file that ends in `.svg`, `.png` or `.html`.
+    /// Writes the diagram to a file that ends in `.svg`, `.png`, `.html`, `.tex`, `.md` or `.csv`.
     ///
     /// # Errors
     /// As [`Figure::save`].
@@ -299,19 +282,6 @@ impl Plot {
         bars::axes(self)
     }
 
-    /// The height without the caption: as asked for, or more where lying bars would run into each other.
-    fn height(&self) -> Result<u32> {
-        if self.bars_lie == Direction::Up {
-            return Ok(self.size.1);
-        }
-        let mut lines = 1;
-        for bar in &self.bars {
-            lines = lines.max(font::broken(&bar.label, self.font, Frame::name_room(self), 2)?.len());
-        }
-        let slot = 0.7 + 1.2 * lines as f64;
-        Ok(self.size.1.max(((self.bars.len() as f64 * slot + 6.0) * self.font) as u32))
-    }
-
     fn values(&self, of: impl Fn(&Mark) -> Vec<f64>) -> Vec<f64> {
         self.marks.iter().flat_map(of).collect()
     }
@@ -321,7 +291,7 @@ impl Drawing for Plot {
     fn extent(&self) -> Result<(u32, u32)> {
         let caption = Frame::caption_lines(self)?.len() as f64;
         let extra = if caption > 0.0 { (caption * 1.3 + 0.5) * Frame::small(self) } else { 0.0 };
-        Ok((self.size.0, self.height()? + extra.ceil() as u32))
+        Ok((self.size.0, self.height()? + (extra + key::height(self)?).ceil() as u32))
     }
 
     fn draw<DB: DrawingBackend>(&self, pen: &Pen<DB>) -> Result<()> {
@@ -361,14 +331,6 @@ mod tests {
     }
 
     #[test]
-    fn a_paper_s_column_is_85_millimetres() {
-        let (width, _) = roc().sized(Preset::Column).extent().unwrap();
-        assert!((f64::from(width) / 96.0 * 25.4 - 85.0).abs() < 0.2);
-        let (width, _) = roc().sized(Preset::TwoColumns).extent().unwrap();
-        assert!((f64::from(width) / 96.0 * 25.4 - 178.0).abs() < 0.2);
-    }
-
-    #[test]
     fn a_caption_adds_height_and_is_drawn() {
         let (_, bare) = roc().extent().unwrap();
         let (_, captioned) = roc().caption("n = 1000, seed 7").extent().unwrap();
@@ -379,13 +341,6 @@ mod tests {
     #[test]
     fn debug_is_one_short_line() {
         assert_eq!(format!("{:?}", roc()), "Plot(\"ROC\", 1 series, 0 bars)");
-    }
-
-    #[test]
-    fn many_bars_make_a_taller_picture() {
-        let bars: Vec<_> = (0..30).map(|i| ("a method", f64::from(i), 0.0, 0.0)).collect();
-        assert!(Plot::new("").bars(&bars).extent().unwrap().1 > 500);
-        assert_eq!(Plot::new("").bars(&bars[..5]).extent().unwrap().1, 360);
     }
 
     #[test]

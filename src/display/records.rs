@@ -54,7 +54,7 @@ fn picture(data: &Dataset, per_class: usize, width: u32, rows: usize) -> Figure 
 fn table(data: &Dataset, rows: usize) -> Result<Table> {
     let n = data.len();
     let kept: Vec<usize> = if n <= rows { (0..n).collect() } else { (0..rows / 2).chain(n - rows / 2..n).collect() };
-    Ok(Table::from_frame(&data.subset(&kept)?.frame()?).out_of(n))
+    Ok(Table::from_frame(&data.subset(&kept)?.frame()?).out_of_records(data))
 }
 
 /// n, kind and origin in one line.

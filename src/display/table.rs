@@ -1,8 +1,12 @@
 //! Tables of results and of data, in the manner of polars in Python: at most 20 rows, the rest behind an ellipsis.
 
 mod cell;
+mod csv;
 mod frame;
+mod latex;
+mod markdown;
 mod picture;
+mod source;
 
 pub use cell::Cell;
 pub use frame::TableDisplay;
@@ -10,6 +14,7 @@ pub use frame::TableDisplay;
 use super::html::escape;
 use super::number::count;
 use super::{Figure, Show, show_inline};
+use source::Source;
 use std::fmt;
 
 /// A table with a header, built row by row or taken from a polars frame.
@@ -33,6 +38,10 @@ pub struct Table {
     total: usize,
     title: String,
     caption: String,
+    /// What exports read instead of `rows`.
+    source: Option<Source>,
+    font: f64,
+    room: Option<u32>,
 }
 
 /// What of a table is shown: `None` stands for an ellipsis.
@@ -58,6 +67,9 @@ impl Table {
             total: 0,
             title: String::new(),
             caption: String::new(),
+            source: None,
+            font: 12.0,
+            room: None,
         }
     }
 
@@ -88,6 +100,18 @@ impl Table {
     /// Says that the rows are the first and last of a larger table.
     pub(super) fn out_of(mut self, total: usize) -> Self {
         self.total = total.max(self.rows.len());
+        self
+    }
+
+    /// The same table in other letters.
+    pub(super) fn lettered(mut self, em: f64) -> Self {
+        self.font = em;
+        self
+    }
+
+    /// The same table no wider than `room`.
+    pub(super) fn fitted(mut self, room: u32, em: f64) -> Self {
+        (self.room, self.font) = (Some(room), em);
         self
     }
 
@@ -179,10 +203,8 @@ impl Table {
             let width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
             let gap = if k == 0 { "" } else { "  " };
             for (line, text) in lines.iter_mut().zip(&texts) {
-                let blank = " ".repeat(width - text.chars().count());
                 let right = column.is_some_and(|j| self.is_numeric(j));
-                let padded = if right { format!("{blank}{text}") } else { format!("{text}{blank}") };
-                line.push_str(&format!("{gap}{padded}"));
+                line.push_str(&format!("{gap}{}", padded(text, width, right)));
             }
             rule.push_str(&format!("{gap}{}", "─".repeat(width)));
         }
@@ -195,6 +217,12 @@ impl Table {
     pub(super) fn in_words(&self) -> String {
         format!("Table of {} rows and {} columns: {}", count(self.total), self.headers.len(), self.headers.join(", "))
     }
+}
+
+/// Text with blanks to a width.
+fn padded(text: &str, width: usize, right: bool) -> String {
+    let blank = " ".repeat(width.saturating_sub(text.chars().count()));
+    if right { format!("{blank}{text}") } else { format!("{text}{blank}") }
 }
 
 /// All of n positions, or the first and last of them around an ellipsis.

@@ -44,7 +44,7 @@ impl RocSet {
     }
 }
 
-fn plot(curves: &[Roc]) -> Plot {
+pub(super) fn plot(curves: &[Roc]) -> Plot {
     // The smallest rates that the trials can show; a log axis cannot start at 0.
     let smallest = |count: fn(&Roc) -> usize| curves.iter().map(count).max().map_or(0.1, |most| 1.0 / most.max(10) as f64);
     let mut plot = Plot::new("Membership inference")
@@ -63,7 +63,7 @@ fn plot(curves: &[Roc]) -> Plot {
     plot.diagonal().caption(&caption(curves))
 }
 
-fn caption(curves: &[Roc]) -> String {
+pub(super) fn caption(curves: &[Roc]) -> String {
     let mut trials: Vec<String> = vec![];
     for roc in curves {
         let text = roc.trials();

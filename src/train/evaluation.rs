@@ -1,7 +1,7 @@
 //! How good a model is: accuracy with its interval, per class, and which classes it confuses.
 
 use crate::Dataset;
-use crate::display::{Figure, Show, Table, show_inline};
+use crate::display::{Figure, Plot, Show, Table, show_inline};
 use crate::stats::Rate;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,41 @@ impl Evaluation {
         }
         let per_class = confusion.iter().enumerate().map(|(c, row)| Rate::counted(row[c], row.iter().sum())).collect();
         Self { accuracy: Rate::counted(hits(logits, data), data.len()), per_class, confusion, class_names: data.class_names().to_vec() }
+    }
+}
+
+impl Evaluation {
+    /// The confusion matrix as a heat map: a row for each true class, shaded by the share of its records, with their number.
+    ///
+    /// # Example
+    /// ```
+    /// use freelunch::prelude::*;
+    /// let (data, lab) = (Dataset::toy(), Lab::new()?.quiet());
+    /// let model = Train::new(Arch::Logistic).with_epochs(1).fit(&data, &lab)?;
+    /// assert!(model.evaluate(&data)?.confusion_map().to_html().contains("predicted class"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn confusion_map(&self) -> Figure {
+        let names: Vec<&str> = self.class_names.iter().map(String::as_str).collect();
+        let share = |row: &Vec<usize>| -> Vec<f64> {
+            let all = row.iter().sum::<usize>().max(1) as f64;
+            row.iter().map(|&count| count as f64 / all).collect()
+        };
+        let shares: Vec<Vec<f64>> = self.confusion.iter().map(share).collect();
+        let counts: Vec<Vec<String>> = self.confusion.iter().map(|row| row.iter().map(usize::to_string).collect()).collect();
+        let k = self.class_names.len() as u32;
+        let caption = format!(
+            "n = {} records; accuracy {} (95 % Clopper-Pearson). Numbers: records; shade: share of the true class.",
+            self.accuracy.of, self.accuracy
+        );
+        Plot::new("Confusion matrix")
+            .x_label("predicted class")
+            .y_label("true class")
+            .heat_map(&names, &names, &shares, &counts)
+            .size(480, (28 * k + 90).max(360))
+            .caption(&caption)
+            .figure()
     }
 }
 
@@ -60,3 +95,36 @@ impl Show for Evaluation {
 }
 
 show_inline!(Evaluation);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation() -> Evaluation {
+        // Logits that say 0, 1, 0, .. whatever the label.
+        let data = Dataset::toy();
+        let k = data.classes();
+        let logits: Vec<f32> = (0..data.len() * k).map(|at| f32::from(u8::from(at % k == at / k % 2))).collect();
+        Evaluation::new(&logits, &data)
+    }
+
+    #[test]
+    fn the_map_has_every_count_once_and_its_caption_n_and_the_interval() {
+        let evaluation = evaluation();
+        let words = evaluation.confusion_map().to_text();
+        let rows: Vec<String> =
+            evaluation.confusion.iter().map(|row| row.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")).collect();
+        assert!(words.contains(&rows.join(" / ")), "{words}");
+        assert!(words.contains(&format!("n = {} records; accuracy {}", Dataset::toy().len(), evaluation.accuracy)));
+        assert_eq!(evaluation.confusion.iter().flatten().sum::<usize>(), Dataset::toy().len());
+    }
+
+    #[test]
+    fn the_map_names_all_classes_on_both_axes() {
+        let svg = evaluation().confusion_map().to_svg().unwrap();
+        for name in Dataset::toy().class_names() {
+            let last = name.split(' ').next_back().unwrap();
+            assert!(svg.matches(&format!("{last}</text>")).count() >= 2, "{name}");
+        }
+    }
+}

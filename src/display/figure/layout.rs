@@ -4,17 +4,26 @@ use super::{Content, Figure};
 use crate::display::font;
 use crate::display::html::escape;
 use crate::display::pen::{self, Drawing, FAINT, Lettering, Pen, Resolution};
-use crate::display::{ImageGrid, Plot, Table};
+use crate::display::{ImageGrid, Plot, Preset, Table};
 use crate::{Error, Result};
 use image::{Rgb, RgbImage};
 use plotters::backend::DrawingBackend;
 
-const GAP: u32 = 12;
+pub(super) const GAP: u32 = 12;
 /// The width at which text is broken when nothing wider stands beside it.
 const TEXT_ROOM: u32 = 560;
-const TITLE: f64 = 14.0;
-const TEXT: f64 = 12.0;
-const CAPTION: f64 = 10.5;
+/// Letters of titles and captions, as shares of the body's.
+const TITLE: f64 = 14.0 / 12.0;
+const CAPTION: f64 = 10.5 / 12.0;
+
+/// What an SVG measures itself in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Units {
+    /// CSS pixels, for pages.
+    Pixels,
+    /// Millimetres, for print.
+    Millimetres,
+}
 
 /// Lines of text as a picture.
 struct Lines {
@@ -33,6 +42,7 @@ enum Part<'a> {
 struct Placed<'a> {
     at: (u32, u32),
     part: Part<'a>,
+    families: Option<String>,
 }
 
 struct Sheet<'a> {
@@ -44,82 +54,112 @@ struct Sheet<'a> {
 /// Width and height of a whole figure in CSS pixels.
 #[cfg(test)]
 pub(super) fn size(figure: &Figure) -> Result<(u32, u32)> {
-    let sheet = sheet(figure)?;
+    let figure = figure.laid_out();
+    let sheet = sheet(&figure)?;
     Ok((sheet.width, sheet.height))
 }
 
-pub(super) fn svg(figure: &Figure) -> Result<String> {
+pub(super) fn svg(figure: &Figure, units: Units) -> Result<String> {
     let Sheet { width, height, parts } = sheet(figure)?;
     let words = figure.in_words();
     let (title, words) = (escape(super::page::first_clause(&words)), escape(&words));
+    let size = match units {
+        Units::Pixels => format!("width=\"{width}\" height=\"{height}\" style=\"max-width:100%;height:auto\""),
+        Units::Millimetres => in_millimetres(figure, width, height),
+    };
     let mut document = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         role=\"img\" aria-label=\"{words}\" style=\"max-width:100%;height:auto\"><title>{title}</title>\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" {size} viewBox=\"0 0 {width} {height}\" \
+         role=\"img\" aria-label=\"{words}\"><title>{title}</title>\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"
     );
-    for Placed { at, part } in parts {
-        document.push_str(&match part {
+    for Placed { at, part, families } in parts {
+        let drawn = match part {
             Part::Plot(plot) => pen::svg(plot, at),
             Part::Grid(grid) => pen::svg(grid, at),
             Part::Table(table) => pen::svg(table, at),
             Part::Lines(lines) => pen::svg(&lines, at),
-        }?);
+        }?;
+        document.push_str(&families.map_or(drawn.clone(), |families| font::in_families(&drawn, &families)));
     }
     document.push_str("</svg>");
     Ok(document)
 }
 
+/// A figure that fills its preset has that width exactly; a CSS pixel is 25.4/96 mm.
+fn in_millimetres(figure: &Figure, width: u32, height: u32) -> String {
+    let (across, down) = (f64::from(width) * 25.4 / 96.0, f64::from(height) * 25.4 / 96.0);
+    match figure.look.preset.filter(|preset| preset.room() == width).and_then(Preset::millimetres) {
+        Some(whole) => format!("width=\"{whole}mm\" height=\"{:.2}mm\"", f64::from(whole) * f64::from(height) / f64::from(width)),
+        None => format!("width=\"{across:.2}mm\" height=\"{down:.2}mm\""),
+    }
+}
+
 pub(super) fn raster(figure: &Figure, resolution: Resolution) -> Result<RgbImage> {
     const MOST: u64 = 200_000_000;
     let Sheet { width, height, parts } = sheet(figure)?;
-    let scale = resolution.scale();
-    if u64::from(width) * u64::from(height) * u64::from(scale * scale) > MOST {
+    let dots = |length: u32| resolution.pixels(f64::from(length));
+    if u64::from(dots(width)) * u64::from(dots(height)) > MOST {
         return Err(Error::figure(format!("{width} x {height} pixels"), "too large for one picture, show fewer parts"));
     }
-    let mut image = RgbImage::from_pixel(width * scale, height * scale, Rgb([255; 3]));
-    for Placed { at, part } in parts {
+    let mut image = RgbImage::from_pixel(dots(width), dots(height), Rgb([255; 3]));
+    for Placed { at, part, .. } in parts {
         let drawn = match part {
             Part::Plot(plot) => pen::raster(plot, resolution),
             Part::Grid(grid) => pen::raster(grid, resolution),
             Part::Table(table) => pen::raster(table, resolution),
             Part::Lines(lines) => pen::raster(&lines, resolution),
         }?;
-        image::imageops::replace(&mut image, &drawn, i64::from(at.0 * scale), i64::from(at.1 * scale));
+        image::imageops::replace(&mut image, &drawn, i64::from(dots(at.0)), i64::from(dots(at.1)));
     }
     Ok(image)
 }
 
+/// The places of all parts of a figure that is laid out.
 fn sheet(figure: &Figure) -> Result<Sheet<'_>> {
+    let mut sheet = titled(figure)?;
+    for placed in &mut sheet.parts {
+        placed.families = placed.families.take().or_else(|| figure.look.families());
+    }
+    Ok(sheet)
+}
+
+fn titled(figure: &Figure) -> Result<Sheet<'_>> {
     let body = body(figure)?;
     if figure.title.is_empty() && figure.caption.is_empty() {
         return Ok(body);
     }
-    let room = body.width.max(240);
+    let room = body.width.max(240).min(figure.look.room.unwrap_or(u32::MAX));
+    let em = figure.look.em();
     let mut stack = vec![];
     if !figure.title.is_empty() {
-        stack.push(lines(&figure.title, Lettering::new(TITLE).bold(), room)?);
+        stack.push(lines(&figure.title, Lettering::new(TITLE * em).bold(), room)?);
     }
     stack.push(body);
     if !figure.caption.is_empty() {
-        stack.push(lines(&figure.caption, Lettering::new(CAPTION).colored(FAINT), room)?);
+        stack.push(lines(&figure.caption, Lettering::new(CAPTION * em).colored(FAINT), room)?);
     }
     Ok(stacked(stack, 0))
 }
 
 fn body(figure: &Figure) -> Result<Sheet<'_>> {
+    let text = |text: &str| lines(text, Lettering::new(figure.look.em()), figure.look.room.unwrap_or(TEXT_ROOM));
     match &figure.content {
         Content::Plot(plot) => single(plot.extent()?, Part::Plot(plot)),
         Content::Grid(grid) => single(grid.extent()?, Part::Grid(grid)),
         Content::Table(table) => single(table.extent()?, Part::Table(table)),
-        Content::Text(text) => lines(text, Lettering::new(TEXT), TEXT_ROOM),
-        Content::Failure(text) => lines(&format!("could not be shown: {text}"), Lettering::new(TEXT), TEXT_ROOM),
+        Content::Moving(animation) => {
+            let grid = animation.still()?;
+            single(grid.extent()?, Part::Grid(grid))
+        }
+        Content::Text(words) => text(words),
+        Content::Failure(words) => text(&format!("could not be shown: {words}")),
         Content::Row(parts) => Ok(beside(parts.iter().map(sheet).collect::<Result<_>>()?)),
         Content::Column(parts) => Ok(stacked(parts.iter().map(sheet).collect::<Result<_>>()?, GAP)),
     }
 }
 
 fn single((width, height): (u32, u32), part: Part<'_>) -> Result<Sheet<'_>> {
-    Ok(Sheet { width, height, parts: vec![Placed { at: (0, 0), part }] })
+    Ok(Sheet { width, height, parts: vec![Placed { at: (0, 0), part, families: None }] })
 }
 
 fn lines<'a>(text: &str, look: Lettering, room: u32) -> Result<Sheet<'a>> {
@@ -131,7 +171,7 @@ fn beside(sheets: Vec<Sheet<'_>>) -> Sheet<'_> {
     let mut row = Sheet { width: 0, height: 0, parts: vec![] };
     for sheet in sheets {
         let left = if row.parts.is_empty() { 0 } else { row.width + GAP };
-        row.parts.extend(sheet.parts.into_iter().map(|Placed { at, part }| Placed { at: (at.0 + left, at.1), part }));
+        row.parts.extend(sheet.parts.into_iter().map(|placed| Placed { at: (placed.at.0 + left, placed.at.1), ..placed }));
         row.width = left + sheet.width;
         row.height = row.height.max(sheet.height);
     }
@@ -142,7 +182,7 @@ fn stacked(sheets: Vec<Sheet<'_>>, gap: u32) -> Sheet<'_> {
     let mut column = Sheet { width: 0, height: 0, parts: vec![] };
     for sheet in sheets {
         let top = if column.parts.is_empty() { 0 } else { column.height + gap };
-        column.parts.extend(sheet.parts.into_iter().map(|Placed { at, part }| Placed { at: (at.0, at.1 + top), part }));
+        column.parts.extend(sheet.parts.into_iter().map(|placed| Placed { at: (placed.at.0, placed.at.1 + top), ..placed }));
         column.height = top + sheet.height;
         column.width = column.width.max(sheet.width);
     }
@@ -198,12 +238,12 @@ mod tests {
     #[test]
     fn an_empty_row_is_still_a_picture() {
         assert!(raster(&Figure::row([]), Resolution::Screen).is_ok());
-        assert!(svg(&Figure::column([])).is_ok());
+        assert!(svg(&Figure::column([]), Units::Pixels).is_ok());
     }
 
     #[test]
     fn tags_are_balanced() {
-        let drawn = svg(&Figure::row([Plot::new("a").figure().titled("b"), Figure::text("c < d")])).unwrap();
+        let drawn = svg(&Figure::row([Plot::new("a").figure().titled("b"), Figure::text("c < d")]), Units::Pixels).unwrap();
         assert_eq!(drawn.matches("<svg").count(), drawn.matches("</svg>").count());
         assert_eq!(drawn.matches("<text").count(), drawn.matches("</text>").count());
         assert!(drawn.contains("c &lt; d"));

@@ -2,6 +2,8 @@
 
 use super::{Content, Figure};
 use crate::Result;
+use crate::display::dots;
+use crate::display::font;
 use crate::display::html::{data_uri, escape};
 use crate::display::pen::{self, Drawing, Resolution};
 use crate::display::{ImageGrid, Plot};
@@ -13,8 +15,9 @@ const PANEL: &str =
 /// One piece of HTML for a notebook cell.
 pub(super) fn html(figure: &Figure) -> String {
     let body = match &figure.content {
-        Content::Plot(plot) => drawn(plot_html(plot)),
+        Content::Plot(plot) => drawn(plot_html(plot, figure.look.families())),
         Content::Grid(grid) => drawn(grid_html(grid)),
+        Content::Moving(animation) => drawn(animation.html()),
         Content::Table(table) => format!("<div style=\"overflow-x:auto\">{}</div>", table.to_html()),
         Content::Text(text) => format!("<div style=\"white-space:pre-wrap\">{}</div>", escape(text)),
         Content::Failure(text) => failure(text),
@@ -26,7 +29,9 @@ pub(super) fn html(figure: &Figure) -> String {
     let room = drawn_width(figure).map_or("60em".to_string(), |width| format!("{}px", width.max(240)));
     let look = format!("font-size:0.9em;opacity:0.8;margin:4px 0 2px 0;max-width:{room}");
     let caption = wrapped(&format!("<figcaption style=\"{look}\">"), &figure.caption, "</figcaption>");
-    format!("<figure style=\"margin:0;max-width:100%\">{title}{body}{caption}</figure>")
+    let family = figure.look.families().map_or(String::new(), |families| format!(";font-family:{families}"));
+    let size = figure.look.points().map_or(String::new(), |points| format!(";font-size:{points}pt"));
+    format!("<figure style=\"margin:0;max-width:100%{family}{size}\">{title}{body}{caption}</figure>")
 }
 
 /// What a pointer over the picture shows: the whole text is for screen readers.
@@ -71,11 +76,12 @@ fn flow(parts: &[Figure], direction: &str) -> String {
     format!("<div style=\"display:flex;flex-direction:{direction};flex-wrap:{wrap};gap:12px;align-items:flex-start\">{parts}</div>")
 }
 
-fn plot_html(plot: &Plot) -> Result<String> {
+fn plot_html(plot: &Plot, families: Option<String>) -> Result<String> {
     let (width, height) = plot.extent()?;
     let words = plot.in_words();
     let (title, words) = (escape(first_clause(&words)), escape(&words));
-    let body = pen::svg(plot, (0, 0))?;
+    let drawn = pen::svg(plot, (0, 0))?;
+    let body = families.map_or(drawn.clone(), |families| font::in_families(&drawn, &families));
     Ok(format!(
         "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{words}\" \
          style=\"display:block;max-width:100%;height:auto\"><title>{title}</title>{body}</svg>"
@@ -85,7 +91,7 @@ fn plot_html(plot: &Plot) -> Result<String> {
 fn grid_html(grid: &ImageGrid) -> Result<String> {
     let image = pen::raster(grid, Resolution::Screen)?;
     let (width, height) = image.dimensions();
-    let (address, words) = (data_uri(&pen::png(&image)?), escape(&grid.in_words()));
+    let (address, words) = (data_uri(&dots::png(&image, Resolution::Screen)?), escape(&grid.in_words()));
     Ok(format!(
         "<img src=\"{address}\" width=\"{width}\" height=\"{height}\" alt=\"{words}\" \
          style=\"display:block;image-rendering:pixelated;max-width:100%;height:auto\">"
@@ -98,6 +104,7 @@ pub(super) fn text(figure: &Figure) -> String {
         Content::Plot(plot) => plot.in_lines(),
         Content::Grid(grid) => grid.in_words(),
         Content::Table(table) => table.to_text(),
+        Content::Moving(animation) => animation.in_words(),
         Content::Text(text) => text.clone(),
         Content::Failure(text) => format!("could not be shown: {text}"),
         Content::Row(parts) | Content::Column(parts) => parts.iter().map(text).collect::<Vec<_>>().join("\n\n"),

@@ -2,35 +2,29 @@
 
 use super::frame::Frame;
 use super::mark::Mark;
-use super::{Plot, clip};
+use super::{Plot, clip, crosses, heat, steps};
 use crate::Result;
 use crate::display::font;
+use crate::display::palette::PALETTE;
 use crate::display::pen::{Anchor, FAINT, Lettering, Pen, Point, opaque, see_through};
 use plotters::backend::DrawingBackend;
-use plotters::style::{RGBAColor, RGBColor, WHITE};
-
-/// The colours of Okabe and Ito, which people with any kind of colour vision can tell apart; their yellow is too pale for lines.
-const PALETTE: [RGBColor; 7] = [
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x00, 0x00, 0x00),
-];
+use plotters::style::{RGBAColor, WHITE};
 
 /// The colour of the i-th name.
 pub(super) fn color(i: usize) -> RGBAColor {
-    opaque(PALETTE[i % PALETTE.len()])
+    let [red, green, blue] = PALETTE[i % PALETTE.len()];
+    RGBAColor(red, green, blue, 1.0)
 }
 
 pub(super) fn draw<DB: DrawingBackend>(plot: &Plot, frame: &Frame, pen: &Pen<DB>) -> Result<()> {
     let names = plot.names();
     let number = |name: &String| names.iter().position(|known| known == name).unwrap_or(0);
     for mark in &plot.marks {
-        if let Mark::Band { name, edges } = mark {
-            band(frame, pen, edges, see_through(color(number(name)), 0.2))?;
+        match mark {
+            Mark::Cells { shares, texts } => heat::draw(frame, pen, shares, texts)?,
+            Mark::Steps { name, bins } => steps::areas(frame, pen, bins, number(name))?,
+            Mark::Band { name, edges } => band(frame, pen, edges, see_through(color(number(name)), 0.2))?,
+            _ => {}
         }
     }
     for mark in &plot.marks {
@@ -44,6 +38,14 @@ pub(super) fn draw<DB: DrawingBackend>(plot: &Plot, frame: &Frame, pen: &Pen<DB>
     for mark in &plot.marks {
         match mark {
             Mark::Line { name, points } => line(frame, pen, points, number(name))?,
+            Mark::Steps { name, bins } => steps::outline(frame, pen, bins, number(name))?,
+            _ => {}
+        }
+    }
+    // Points last, so that no line hides them.
+    for mark in &plot.marks {
+        match mark {
+            Mark::Crosses { name, points } => crosses::draw(frame, pen, points, number(name))?,
             Mark::Points { name, points } => {
                 for &(x, y) in points {
                     marker(frame, pen, (frame.x.at(x), frame.y.at(y)), number(name))?;
@@ -69,12 +71,14 @@ fn line<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, points: &[(f64, f64)],
     Ok(())
 }
 
-/// Solid for the first seven names, dashed when the colours come round again.
+/// Solid, dashed and dotted lines in turn, and others when the colours come round again: who sees no colour sees this.
 pub(super) fn stroke<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, path: &[Point], number: usize) -> Result<()> {
-    if number < PALETTE.len() {
-        pen.line(path, color(number), frame.stroke())
-    } else {
-        pen.dashes(path, color(number), frame.stroke(), 0.45 * frame.font)
+    let (ink, width, em) = (color(number), frame.stroke(), frame.font);
+    match (number % PALETTE.len() + number / PALETTE.len()) % 4 {
+        0 => pen.line(path, ink, width),
+        1 => pen.dashes(path, ink, width, [0.75, 0.3].map(|part| part * em)),
+        2 => pen.dashes(path, ink, width, [0.22, 0.22].map(|part| part * em)),
+        _ => pen.dashes(path, ink, width, [1.6, 0.35].map(|part| part * em)),
     }
 }
 
@@ -159,7 +163,7 @@ pub(super) fn haloed<DB: DrawingBackend>(pen: &Pen<DB>, (x, y): Point, text: &st
 
 /// The dashed grey line of a comparison.
 pub(super) fn reference<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, path: &[Point]) -> Result<()> {
-    pen.dashes(path, FAINT, 0.75 * frame.stroke(), 0.4 * frame.font)
+    pen.dashes(path, FAINT, 0.75 * frame.stroke(), [0.4 * frame.font; 2])
 }
 
 /// A point whose shape, like its colour, tells the series.
@@ -238,6 +242,21 @@ mod tests {
         let drawn = svg(&plot, (0, 0)).unwrap();
         assert_eq!(drawn.matches(">a</text>").count(), 1);
         assert!(drawn.contains("<polygon opacity=\"0.2\" fill=\"#0072B2\"") && drawn.contains("fill=\"#D55E00\""));
+    }
+
+    #[test]
+    fn lines_differ_without_their_colours_too() {
+        // The name of the eighth has the first colour again and must differ in its dashes.
+        let plot = |i: usize| {
+            let names: Vec<String> = (0..=i).map(|k| k.to_string()).collect();
+            let plot = names.iter().fold(Plot::new("").x_range(0.0, 1.0).y_range(0.0, 1.0), |plot, name| plot.line(name, &[]));
+            let drawn = svg(&plot.line(&names[i], &[(0.0, 0.5), (1.0, 0.5)]), (0, 0)).unwrap();
+            let hex = color(i);
+            let hex = format!("#{:02X}{:02X}{:02X}", hex.0, hex.1, hex.2);
+            drawn.matches("<polyline").count() + drawn.matches("<line").count() + drawn.matches(&hex).count()
+        };
+        let solid = plot(0);
+        assert!(plot(1) > solid + 10 && plot(2) > plot(1) + 10 && plot(7) > solid + 10);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Tick};
 use super::mark::Mark;
-use super::{Direction, Plot};
+use super::{Direction, Plot, key};
 use crate::Result;
 use crate::display::font::{self, Weight};
 use crate::display::pen::{Anchor, FAINT, INK, Lettering, Pen, Point, RULE, see_through};
@@ -45,7 +45,7 @@ impl Frame {
         let below = if plot.x.label.is_empty() { 0.6 * em } else { 2.0 * em };
         let slots = plot.bars.len();
         let names: Vec<Tick> = plot.bars.iter().enumerate().map(|(i, bar)| Tick { at: slot(i, slots), label: bar.label.clone() }).collect();
-        let upright = slots > 0 && plot.bars_lie == Direction::Up;
+        let upright = Self::names_below(plot);
         let lying = slots > 0 && plot.bars_lie == Direction::Across;
 
         let mut bottom = height - below - 1.7 * em;
@@ -67,9 +67,15 @@ impl Frame {
         let left = beside + numbers + 0.8 * em;
 
         let mut right = width - 1.2 * em - Self::label_beside(plot)?;
-        let mut x_ticks = if upright { names } else { x.ticks(((right - left) / (4.2 * em)) as usize) };
+        let mut x_ticks = if !plot.x_names.is_empty() {
+            named_columns(plot, &x)
+        } else if upright {
+            names
+        } else {
+            x.ticks(((right - left) / (4.2 * em)) as usize)
+        };
         if upright {
-            let room = (right - left) / slots as f64 - 0.5 * em;
+            let room = (right - left) / x_ticks.len().max(1) as f64 - 0.5 * em;
             let mut most = 1;
             for tick in &mut x_ticks {
                 tick.label = font::broken(&tick.label, em, room, 3)?.join("\n");
@@ -82,6 +88,11 @@ impl Frame {
         }
         let frame = Self { left, right, top, bottom, font: em, x, y, x_ticks, y_ticks };
         frame.without_collisions()
+    }
+
+    /// Whether names stand where numbers would, below standing bars and the columns of a heat map.
+    fn names_below(plot: &Plot) -> bool {
+        !plot.x_names.is_empty() || (!plot.bars.is_empty() && plot.bars_lie == Direction::Up)
     }
 
     /// Lying bars leave no room for the labels of vertical lines between them.
@@ -145,7 +156,7 @@ impl Frame {
         }
         let hairline = 0.06 * em;
         let lying = !plot.bars.is_empty() && plot.bars_lie == Direction::Across;
-        let upright = !plot.bars.is_empty() && plot.bars_lie == Direction::Up;
+        let upright = Self::names_below(plot);
         for tick in &self.x_ticks {
             let (x, _) = self.place((tick.at, 0.0));
             if !upright {
@@ -166,11 +177,11 @@ impl Frame {
                 pen.text((self.left - 0.6 * em, baseline), line, look.anchored(Anchor::Right))?;
             }
         }
-        let floor = f64::from(plot.height()?);
+        let (floor, below) = (f64::from(plot.height()?), key::height(plot)?);
         pen.text((middle, floor - 0.6 * em), &plot.x.label, look.anchored(Anchor::Middle))?;
         pen.upward_text((1.3 * em, (self.top + self.bottom) / 2.0), &plot.y.label, look.anchored(Anchor::Middle))?;
         for (i, line) in Self::caption_lines(plot)?.iter().enumerate() {
-            let baseline = floor + (0.9 + 1.3 * i as f64) * Self::small(plot);
+            let baseline = floor + below + (0.9 + 1.3 * i as f64) * Self::small(plot);
             pen.text((0.7 * em, baseline), line, Lettering::new(Self::small(plot)).colored(FAINT))?;
         }
         Ok(())
@@ -210,6 +221,11 @@ fn named_rows(plot: &Plot, y: &Axis) -> Result<Vec<Tick>> {
         ticks.push(Tick { at: y.at((n - i) as f64), label: lines.join("\n") });
     }
     Ok(ticks)
+}
+
+/// The names of columns at 1, 2, .. n.
+fn named_columns(plot: &Plot, x: &Axis) -> Vec<Tick> {
+    plot.x_names.iter().enumerate().map(|(j, name)| Tick { at: x.at(j as f64 + 1.0), label: name.clone() }).collect()
 }
 
 /// The middle of the i-th of n equal parts.

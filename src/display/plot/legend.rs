@@ -2,60 +2,80 @@
 
 use super::frame::Frame;
 use super::mark::Mark;
-use super::{Plot, curves};
+use super::{Plot, curves, key, steps};
 use crate::Result;
 use crate::display::font::{self, Weight};
 use crate::display::pen::{Lettering, Pen, Point, RULE, opaque, see_through};
 use plotters::backend::DrawingBackend;
 use plotters::style::WHITE;
 
-struct Entry<'a> {
-    name: &'a str,
+/// Width of what stands before a name, in em.
+const SWATCH: f64 = 1.9;
+
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a str,
     number: usize,
     lined: bool,
     dotted: bool,
+    filled: bool,
 }
 
 pub(super) fn draw<DB: DrawingBackend>(plot: &Plot, frame: &Frame, pen: &Pen<DB>) -> Result<()> {
     let entries = entries(plot);
+    if plot.key_below {
+        return key::draw(plot, frame, pen);
+    }
     if entries.is_empty() {
         return Ok(());
     }
     let size = Frame::small(plot);
-    let (swatch, row, turn, pad) = (1.9 * size, 1.45 * size, 1.2 * size, 0.5 * size);
-    let room = (0.6 * (frame.right - frame.left) - swatch - 3.0 * pad).max(4.0 * size);
+    let (across, row, turn, pad) = (SWATCH * size, 1.45 * size, 1.2 * size, 0.5 * size);
+    let room = (0.6 * (frame.right - frame.left) - across - 3.0 * pad).max(4.0 * size);
     let names: Vec<Vec<String>> = entries.iter().map(|e| font::broken(e.name, size, room, 2)).collect::<Result<_>>()?;
     let widest = font::widest(names.iter().flatten().map(String::as_str), size, Weight::Regular)?;
     let turns: usize = names.iter().map(|lines| lines.len().saturating_sub(1)).sum();
-    let (width, height) = (swatch + widest + 3.0 * pad, row * entries.len() as f64 + turn * turns as f64 + pad);
+    let (width, height) = (across + widest + 3.0 * pad, row * entries.len() as f64 + turn * turns as f64 + pad);
     let (left, top) = corner(plot, frame, width, height);
     pen.rectangle((left, top), (left + width, top + height), see_through(opaque(WHITE), 0.85))?;
     let border = [(left, top), (left + width, top), (left + width, top + height), (left, top + height), (left, top)];
     pen.line(&border, RULE, 0.07 * frame.font)?;
     let mut middle = top + pad / 2.0 + 0.5 * row;
     for (entry, lines) in entries.iter().zip(&names) {
-        if entry.lined {
-            curves::stroke(frame, pen, &[(left + pad, middle), (left + pad + swatch, middle)], entry.number)?;
-        }
-        if entry.dotted {
-            curves::shape(frame, pen, (left + pad + swatch / 2.0, middle), entry.number)?;
-        }
+        swatch(frame, pen, entry, (left + pad, middle), size)?;
         for (i, line) in lines.iter().enumerate() {
-            pen.text((left + 2.0 * pad + swatch, middle + 0.36 * size + turn * i as f64), line, Lettering::new(size))?;
+            pen.text((left + 2.0 * pad + across, middle + 0.36 * size + turn * i as f64), line, Lettering::new(size))?;
         }
         middle += row + turn * lines.len().saturating_sub(1) as f64;
     }
     Ok(())
 }
 
-fn entries(plot: &Plot) -> Vec<Entry<'_>> {
+/// What a series looks like, `left` of its name.
+pub(super) fn swatch<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, entry: &Entry<'_>, (left, middle): Point, size: f64) -> Result<()> {
+    let right = left + SWATCH * size;
+    if entry.filled {
+        let (from, to) = ((left, middle + 0.4 * size), (right, middle - 0.4 * size));
+        steps::shaded(frame, pen, from, to, entry.number)?;
+        curves::stroke(frame, pen, &[from, (from.0, to.1), to, (to.0, from.1), from], entry.number)?;
+    }
+    if entry.lined {
+        curves::stroke(frame, pen, &[(left, middle), (right, middle)], entry.number)?;
+    }
+    if entry.dotted {
+        curves::shape(frame, pen, ((left + right) / 2.0, middle), entry.number)?;
+    }
+    Ok(())
+}
+
+pub(super) fn entries(plot: &Plot) -> Vec<Entry<'_>> {
     let mut entries = vec![];
     for (number, name) in plot.names().into_iter().enumerate() {
         let marks = || plot.marks.iter().filter(|mark| mark.name() == Some(name));
         let lined = marks().any(|mark| matches!(mark, Mark::Line { .. } | Mark::Band { .. }));
-        let dotted = marks().any(|mark| matches!(mark, Mark::Points { .. } | Mark::ErrorBars { .. }));
+        let dotted = marks().any(|mark| matches!(mark, Mark::Points { .. } | Mark::ErrorBars { .. } | Mark::Crosses { .. }));
+        let filled = marks().any(|mark| matches!(mark, Mark::Steps { .. }));
         if !name.is_empty() {
-            entries.push(Entry { name, number, lined, dotted });
+            entries.push(Entry { name, number, lined, dotted, filled });
         }
     }
     entries
@@ -96,7 +116,16 @@ fn traces(plot: &Plot, frame: &Frame) -> Vec<Point> {
                 traces.extend(points.iter().flat_map(|&(x, value, low, high)| [place(x, value), place(x, low), place(x, high)]));
             }
             Mark::Horizontal { at, .. } => traces.extend(along((frame.left, place(0.0, *at).1), (frame.right, place(0.0, *at).1))),
-            Mark::Diagonal | Mark::Vertical { .. } => {}
+            Mark::Crosses { points, .. } => traces.extend(points.iter().flat_map(|(x, y)| {
+                [place(x.value, y.value), place(x.low, y.value), place(x.high, y.value), place(x.value, y.low), place(x.value, y.high)]
+            })),
+            Mark::Steps { bins, .. } => {
+                for &(low, high, top) in bins {
+                    let middle = (low + high) / 2.0;
+                    traces.extend(along(place(middle, 0.0), place(middle, top)));
+                }
+            }
+            Mark::Cells { .. } | Mark::Diagonal | Mark::Vertical { .. } => {}
         }
     }
     traces

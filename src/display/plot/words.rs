@@ -3,6 +3,7 @@
 use super::mark::{Bar, Mark};
 use super::{Direction, Plot};
 use crate::display::number::significant;
+use crate::stats::Estimate;
 
 impl Plot {
     /// What is drawn against what.
@@ -49,6 +50,21 @@ impl Mark {
             Self::Band { name, .. } => format!("interval around {name}"),
             Self::Points { name, points } => format!("{} points {name}", points.len()),
             Self::ErrorBars { name, points } => format!("{} points with intervals {name}", points.len()),
+            Self::Crosses { name, points } => {
+                let number = |v: f64| significant(v, 3);
+                let ends = |e: &Estimate| format!("{} [{}, {}]", number(e.value), number(e.low), number(e.high));
+                let places: Vec<String> = points.iter().map(|(x, y)| format!("({}, {})", ends(x), ends(y))).collect();
+                format!("point {name} at {}", places.join(", "))
+            }
+            Self::Steps { name, bins } => {
+                let top = bins.iter().filter(|bin| bin.2.is_finite()).max_by(|a, b| a.2.total_cmp(&b.2));
+                let peak = top.map_or(String::new(), |b| format!(", highest from {} to {}", significant(b.0, 3), significant(b.1, 3)));
+                format!("histogram {name} of {} bins{peak}", bins.len())
+            }
+            Self::Cells { texts, .. } => {
+                let rows: Vec<String> = texts.iter().map(|row| row.join(" ")).collect();
+                format!("cells row by row: {}", rows.join(" / "))
+            }
             Self::Diagonal => "the diagonal".to_string(),
             Self::Horizontal { at, label } => format!("horizontal line at {} {label}", significant(*at, 3)),
             Self::Vertical { at, label } => format!("vertical line at {} {label}", significant(*at, 3)),

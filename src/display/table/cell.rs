@@ -20,6 +20,17 @@ pub enum Cell {
     Whole(i64),
     /// A number, shown with four significant digits.
     Number(f64),
+    /// A number with the ends of its interval.
+    Interval {
+        /// The estimate.
+        value: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+        /// How it is shown.
+        shown: String,
+    },
     /// Text, shown on one line.
     Text(String),
 }
@@ -28,7 +39,7 @@ impl Cell {
     /// Whether it stands on the right: a number, or text made of numbers such as `0.51 [0.48, 0.54]`.
     pub(super) fn is_number(&self) -> bool {
         match self {
-            Self::Missing | Self::Whole(_) | Self::Number(_) => true,
+            Self::Missing | Self::Whole(_) | Self::Number(_) | Self::Interval { .. } => true,
             Self::Text(text) => {
                 let mut inked = text.chars().filter(|c| !c.is_whitespace()).peekable();
                 inked.peek().is_some_and(|c| "0123456789.+-−±∞<≤≥".contains(*c))
@@ -53,6 +64,7 @@ impl fmt::Display for Cell {
             Self::Missing => Ok(()),
             Self::Whole(value) => write!(f, "{value}"),
             Self::Number(value) => write!(f, "{}", significant(*value, 4)),
+            Self::Interval { shown, .. } => write!(f, "{shown}"),
             Self::Text(text) => write!(f, "{text}"),
         }
     }
@@ -108,19 +120,19 @@ impl From<bool> for Cell {
 
 impl From<Rate> for Cell {
     fn from(value: Rate) -> Self {
-        Self::Text(value.to_string())
+        Self::Interval { value: value.value(), low: value.low, high: value.high, shown: value.to_string() }
     }
 }
 
 impl From<Estimate> for Cell {
     fn from(value: Estimate) -> Self {
-        Self::Text(value.to_string())
+        Self::Interval { value: value.value, low: value.low, high: value.high, shown: value.to_string() }
     }
 }
 
 impl From<MeanInterval> for Cell {
     fn from(value: MeanInterval) -> Self {
-        Self::Text(value.to_string())
+        Self::Interval { value: value.mean, low: value.low, high: value.high, shown: value.to_string() }
     }
 }
 

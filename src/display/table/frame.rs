@@ -1,11 +1,12 @@
 //! polars frames as tables.
 
+use super::source::Source;
 use super::{Cell, Table};
 use crate::display::{Figure, Show, send};
 use polars::prelude::{AnyValue, Column, DataFrame};
 
 impl Table {
-    /// The first and last rows of a polars frame, with its shape and the types of its columns.
+    /// The first and last rows of a polars frame, with its shape and the types of its columns; exports hold all rows.
     ///
     /// # Example
     /// ```
@@ -24,11 +25,12 @@ impl Table {
         let headers = columns.iter().map(|column| column.name().to_string());
         let mut table = kept.iter().fold(Self::new(headers), |table, &i| table.row(columns.iter().map(|column| cell(column, i))));
         table.types = columns.iter().map(|column| column.dtype().to_string()).collect();
+        table.source = Some(Source::Rows(frame.clone()));
         table.out_of(n)
     }
 }
 
-fn cell(column: &Column, i: usize) -> Cell {
+pub(super) fn cell(column: &Column, i: usize) -> Cell {
     match column.get(i) {
         Ok(AnyValue::Null) | Err(_) => Cell::Missing,
         Ok(AnyValue::Float32(value)) => Cell::from(value),
