@@ -4,8 +4,8 @@ use freelunch::data::Normalization;
 use freelunch::nn::{Arch, AvgPool, Conv2d, InstanceNorm, Layer, Linear};
 use freelunch::prelude::*;
 
-const WORKLOADS: [&str; 8] =
-    ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step", "lira_score", "service", "shadow_models"];
+const WORKLOADS: [&str; 9] =
+    ["accounting", "dm_step", "dpsgd_epoch", "gradient_matching_step", "kip_step", "lira_score", "scaling", "service", "shadow_models"];
 pub(crate) const CLASSES: usize = 10;
 
 /// Every convolution pads by 1, so that 28x28 images stay 28x28.
@@ -49,6 +49,11 @@ impl Options {
     pub(crate) fn names(&self, workload: &str) -> bool {
         let named: Vec<&String> = self.arguments.iter().filter(|a| WORKLOADS.contains(&a.as_str())).collect();
         named.is_empty() || named.iter().any(|name| *name == workload)
+    }
+
+    /// Whether the workload was named, for those that a run of everything leaves out.
+    pub(crate) fn asks_for(&self, workload: &str) -> bool {
+        self.arguments.iter().any(|argument| argument == workload)
     }
 
     pub(crate) fn wants(&self, case: &str) -> bool {

@@ -8,6 +8,7 @@ mod dpsgd_epoch;
 mod gradient_matching_step;
 mod kip_step;
 mod lira_score;
+mod scaling;
 mod service;
 mod shadow_models;
 
@@ -34,6 +35,7 @@ fn main() -> Result<()> {
     if options.names("lira_score") {
         lira_score::run(&options)?;
     }
+    scaling::run(&options)?;
     if options.names("service") {
         service::run(&options)?;
     }
