@@ -5,6 +5,8 @@
     python3 notebooks/start.py --folder ~/work --port 8899     elsewhere; further options after `--` go to JupyterLab
     python3 notebooks/start.py --run notebooks/*.ipynb         run notebooks; any error fails, by cell number
     python3 notebooks/start.py --run NAME.ipynb --output DIR   leave the file as it is, write the result to DIR
+    python3 notebooks/start.py --run NAME.ipynb --solutions    run the hidden solutions of its exercises, too
+    python3 notebooks/start.py --pages [DIR]                   HTML pages of all notebooks with the outputs they hold; runs nothing
     python3 notebooks/start.py --measure                       how fast cells are
 
 What is missing is made first, once: a virtual environment with JupyterLab, the kernel `evcxr_jupyter` (9 to 13 minutes on two cores)
@@ -32,6 +34,7 @@ from cargo_progress import CargoFailed, run_cargo  # noqa: E402
 REPO = Path(__file__).resolve().parent.parent
 KERNEL = REPO / "notebooks/kernel"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freelunch"
+PAGES = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target") / "pages"
 EVCXR_VERSION = "0.22.0"
 DYLIB = "libfreelunch.dylib" if sys.platform == "darwin" else "libfreelunch.so"
 
@@ -69,6 +72,8 @@ def start(options: argparse.Namespace) -> None:
     for notebook in options.run or []:
         if not notebook.is_file():
             raise Stop(f"there is no notebook {notebook}")
+    if options.pages:
+        make_pages(options.pages)
     rust = find_rust()
     announce(rust)
     python = install_jupyter()
@@ -86,15 +91,24 @@ def start(options: argparse.Namespace) -> None:
     os.execve(python, [str(python), *arguments], environment)
 
 
+def make_pages(folder: Path) -> None:
+    """Replaces this program by the one that makes the pages: no kernel and no library are needed for that."""
+    python = install_jupyter()
+    notebooks = sorted(map(str, (REPO / "notebooks").glob("*.ipynb")))
+    os.execv(python, [str(python), "-B", str(KERNEL / "pages.py"), "--repository", str(REPO), "--output", str(folder), *notebooks])
+
+
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", nargs="+", type=Path, metavar="NOTEBOOK", help="run these notebooks strictly, without a browser")
     parser.add_argument("--output", type=Path, metavar="DIR", help="with --run: where results go; default: the notebooks themselves")
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="with --run: the most that one cell may take")
+    parser.add_argument("--pages", nargs="?", type=Path, const=PAGES, metavar="DIR", help=f"make HTML pages of all notebooks in {PAGES}")
+    parser.add_argument("--solutions", action="store_true", help="with --run: run the hidden solutions of the exercises, too")
     parser.add_argument("--measure", action="store_true", help="measure the kernel's latencies against those of an empty kernel")
     parser.add_argument("--features", default="", metavar="LIST", help="features of the library: cuda, vulkan, remote")
     parser.add_argument("--register", action="store_true", help="show the kernel to other Jupyter programs of this user as well (VS Code)")
-    parser.add_argument("--folder", type=Path, default=REPO / "notebooks", help="the folder that JupyterLab shows")
+    parser.add_argument("--folder", type=Path, help="the folder that JupyterLab shows; default: this checkout, with the first notebook open")
     parser.add_argument("--port", type=int, default=8888)
     parser.add_argument("--no-browser", action="store_true")
     parser.add_argument("lab", nargs="*", metavar="-- OPTION", help="further options for JupyterLab")
@@ -139,7 +153,9 @@ def install_jupyter() -> Path:
         return python
     say("JupyterLab", f"installing into {folder}, about a minute")
     try:
-        venv.create(folder, with_pip=True, clear=folder.exists())
+        # One that works is only brought up to date: another notebook may be using it.
+        if not works([python, "-m", "pip", "--version"]):
+            venv.create(folder, with_pip=True, clear=folder.exists())
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", KERNEL / "requirements.txt"]
         subprocess.run(pip, check=True)
     except (subprocess.CalledProcessError, OSError) as error:
@@ -176,8 +192,7 @@ def build_library(rust: Rust, features: str) -> None:
 
 def register_kernel(rust: Rust, python: Path, evcxr: Path, for_user: bool) -> Path:
     """Writes the kernel's entry for Jupyter; returns the folder to put on Jupyter's path."""
-    # One folder per checkout: two checkouts do not take each other's kernel.
-    home = CACHE / "kernels" / hashlib.sha256(str(REPO).encode()).hexdigest()[:12]
+    home = kernel_home()
     spec = home / "kernels/freelunch"
     spec.mkdir(parents=True, exist_ok=True)
     (spec / "kernel.json").write_text(json.dumps(kernel_json(rust, python, evcxr, home), indent=2) + "\n")
@@ -213,11 +228,14 @@ def kernel_json(rust: Rust, python: Path, evcxr: Path, home: Path) -> dict:
 def run_arguments(options: argparse.Namespace, rust: Rust) -> list[str]:
     pages = options.output or rust.target / "notebooks"
     output = ["--output", str(options.output)] if options.output else []
-    return [*output, "--html", str(pages), "--timeout", str(options.timeout), *map(str, options.run)]
+    solutions = ["--solutions"] if options.solutions else []
+    return [*output, *solutions, "--html", str(pages), "--timeout", str(options.timeout), *map(str, options.run)]
 
 
 def lab_arguments(options: argparse.Namespace) -> list[str]:
-    arguments = ["-m", "jupyterlab", f"--ServerApp.root_dir={options.folder.resolve()}", f"--port={options.port}", "-y"]
+    # The whole checkout is served, so that links to docs/ work; the page that opens is the notebooks' folder.
+    root, page = (options.folder.resolve(), "/lab") if options.folder else (REPO, "/lab/tree/notebooks/00_start_here.ipynb")
+    arguments = ["-m", "jupyterlab", f"--ServerApp.root_dir={root}", f"--LabApp.default_url={page}", f"--port={options.port}", "-y"]
     arguments += ["--no-browser"] if options.no_browser else []
     arguments += ["--allow-root"] if os.geteuid() == 0 else []
     say("JupyterLab", "starting; Ctrl-C ends it")
@@ -225,6 +243,11 @@ def lab_arguments(options: argparse.Namespace) -> list[str]:
 
 
 # Small tools.
+
+
+def kernel_home() -> Path:
+    """What goes on Jupyter's path. One folder per checkout: two checkouts do not take each other's kernel."""
+    return CACHE / "kernels" / hashlib.sha256(str(REPO).encode()).hexdigest()[:12]
 
 
 def evcxr_root() -> Path:

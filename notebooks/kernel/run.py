@@ -8,6 +8,9 @@
 * its last line is an expression without `;` and nothing, or just `()`, was shown.
 
 A cell tagged `raises-exception` must fail, and its error is kept: for notebooks that show an error on purpose.
+
+With `--solutions` the hidden solutions are run, too: after the cells, in the same kernel, every ```rust block inside a <details> of the
+notebook's text, in order and as strictly. They are checked, not written: the notebook's file and its page hold its own cells only.
 """
 
 import argparse
@@ -27,6 +30,9 @@ READY_WITHIN_S = 300
 QUIET_S, QUIET_AT_THE_END_S = 0.2, 1.0
 # Text on stderr that is no error, as regular expressions for whole lines. Our own progress goes to stdout: nothing is known yet.
 HARMLESS: tuple[str, ...] = ()
+# A hidden solution, and a block of code in it.
+DETAILS = re.compile(r"<details\b.*?</details>", re.DOTALL)
+RUST = re.compile(r"^```rust\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 class CellFailed(Exception):
@@ -174,6 +180,8 @@ def run_notebook(path: Path, options: argparse.Namespace) -> str | None:
         with Kernel(name, path.resolve().parent) as kernel:
             notebook.metadata["language_info"] = language_info(kernel)
             run_cells(notebook, kernel, options.timeout)
+            if options.solutions:
+                run_solutions(notebook, kernel, options.timeout)
     except CellFailed as failure:
         problem = str(failure)
     save(notebook, path, options, complete=problem is None)
@@ -207,6 +215,27 @@ def run_cells(notebook, kernel: Kernel, timeout_s: float) -> None:
             check("", late)
         except CellFailed as failure:
             raise CellFailed(where(len(cells), cells[-1]) + str(failure)) from failure
+
+
+def solutions_of(notebook) -> list[str]:
+    """The code of the hidden solutions, in the order of the text."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [code for text in texts for hidden in DETAILS.findall(text) for code in RUST.findall(hidden)]
+
+
+def run_solutions(notebook, kernel: Kernel, timeout_s: float) -> None:
+    """Runs the solutions like cells, in one kernel one after the other; all of them, to name every broken one at once."""
+    problems = []
+    for number, code in enumerate(solutions_of(notebook), start=1):
+        started = time.monotonic()
+        try:
+            check(code, outputs_of(kernel.execute(code, timeout_s)))
+            print(f"  solution {number}: {time.monotonic() - started:.0f} s", flush=True)
+        except CellFailed as failure:
+            kernel.check_alive()
+            problems.append(f"solution {number}, `{code.strip().splitlines()[0]}`: {failure}")
+    if problems:
+        raise CellFailed("\n".join(problems))
 
 
 def where(number: int, cell) -> str:
@@ -251,6 +280,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="folder for the executed notebooks; default: in place")
     parser.add_argument("--html", type=Path, required=True, help="folder for the pages")
     parser.add_argument("--timeout", type=float, default=600)
+    parser.add_argument("--solutions", action="store_true", help="run the hidden solutions of the exercises after the cells")
     options = parser.parse_args()
     try:
         problems = [problem for path in options.notebooks if (problem := report(path, options))]

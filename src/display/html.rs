@@ -21,6 +21,11 @@ pub(super) fn data_uri(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", base64(png))
 }
 
+/// An SVG document as an address that needs no file.
+pub(super) fn svg_uri(document: &str) -> String {
+    format!("data:image/svg+xml;base64,{}", base64(document.as_bytes()))
+}
+
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

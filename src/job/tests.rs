@@ -88,7 +88,7 @@ fn a_snapshot_of_a_running_job_says_how_far_it_is() {
     assert_eq!(snapshot.frame().unwrap().shape(), (2, 5));
     let bundle = job.bundle();
     assert!(bundle.text.contains("[####################--------------------]"), "{}", bundle.text);
-    assert!(bundle.html.contains("halving 2/4 (50 %)") && bundle.html.contains("<svg") && !bundle.png.is_empty());
+    assert!(bundle.html.contains("halving 2/4 (50 %)") && bundle.html.contains("image/svg+xml") && !bundle.png.is_empty());
     go.send(()).unwrap();
     job.wait().unwrap();
     assert_eq!((job.state(), job.snapshot().fraction()), (JobState::Finished, 1.0));

@@ -7,6 +7,7 @@
 mod backward;
 mod gradients;
 mod kernel;
+mod lanes;
 mod norm;
 mod tangent;
 
@@ -18,7 +19,8 @@ use super::{AvgPool, Conv2d, GroupNorm, InstanceNorm, Layer};
 use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use kernel::Correlation;
-use norm::moments;
+use lanes::each;
+use norm::{Normalised, Pooled, moments};
 use pulp::{Simd, WithSimd};
 
 /// The fused block; parameters are those of its convolution and norm: weight, bias, scale, shift.
@@ -75,12 +77,12 @@ impl ConvBlock {
         let kept = if saving { n } else { 0 };
         let mut saved = BlockSaved {
             shape: [n, self.inputs, height, width],
-            normal: vec![0.0; kept * h * v * self.outputs],
-            inverse: vec![0.0; kept * self.outputs],
+            normal: Vec::with_capacity(kept * h * v * self.outputs),
+            inverse: Vec::with_capacity(kept * self.outputs),
             ..BlockSaved::default()
         };
         let correlation = Correlation { height: h, width: v, inputs: self.inputs, outputs: self.outputs, weights: &weights, bias };
-        vectorize(Forward { block: self, correlation, x: &x, size: [height, width], scale, shift, y: &mut y, saved: &mut saved });
+        vectorize(Forward { block: self, correlation, x: &x, size: [height, width], scale, shift, y: &mut y, saving, saved: &mut saved });
         if saving {
             saved.x = x;
         }
@@ -140,6 +142,7 @@ struct Forward<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
     y: &'a mut [f32],
+    saving: bool,
     saved: &'a mut BlockSaved,
 }
 
@@ -148,45 +151,23 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { block, correlation, x, size: [height, width], scale, shift, y, saved } = self;
+        let Self { block, correlation, x, size: [height, width], scale, shift, y, saving, saved } = self;
         let (h, w, o) = (correlation.height, correlation.width, block.outputs);
         let packed = correlation.pack::<S>();
         let mut pad = vec![0.0; (h + 2) * (w + 2) * block.inputs];
         let mut z = vec![0.0; h * w * o];
         let (mut mean, mut inverse, mut pooled) = (vec![0.0; o], vec![0.0; o], vec![0.0; o * (h / 2) * (w / 2)]);
         let images = x.chunks_exact(block.inputs * height * width).zip(y.chunks_exact_mut(o * (h / 2) * (w / 2)));
-        for (i, (image, y)) in images.enumerate() {
+        for (image, y) in images {
             block.pad(image, [height, width], &mut pad, [block.inputs, 0]);
             correlation.run(simd, &packed, &pad, &mut z);
-            moments(&z, block.epsilon, block.group, &mut mean, &mut inverse);
-            for z in z.chunks_exact_mut(o) {
-                let (mean, inverse) = (&mean[..o], &inverse[..o]);
-                for c in 0..o {
-                    z[c] = (z[c] - mean[c]) * inverse[c];
-                }
-            }
-            pool(&z, [h, w], [scale, shift], &mut pooled);
+            moments(simd, &z, block.epsilon, block.group, &mut mean, &mut inverse);
+            each(simd, o, Normalised { z: &mut z, mean: &mean, inverse: &inverse });
+            each(simd, o, Pooled { normal: &z, sides: [h, w], scale, shift, pooled: &mut pooled });
             transpose(&pooled, (h / 2) * (w / 2), o, y);
-            if !saved.normal.is_empty() {
-                saved.normal[i * h * w * o..(i + 1) * h * w * o].copy_from_slice(&z);
-                saved.inverse[i * o..(i + 1) * o].copy_from_slice(&inverse);
-            }
-        }
-    }
-}
-
-/// Scale, shift, ReLU and the mean of 2×2 squares: `[h, w, channels]` to `[h / 2, w / 2, channels]`.
-#[inline(always)]
-fn pool(normal: &[f32], [h, w]: [usize; 2], [scale, shift]: [&[f32]; 2], pooled: &mut [f32]) {
-    let o = scale.len();
-    for (y, row) in pooled.chunks_exact_mut((w / 2).max(1) * o).enumerate().take(h / 2) {
-        for (x, out) in row.chunks_exact_mut(o).enumerate() {
-            let corner = |dy: usize, dx: usize| &normal[((2 * y + dy) * w + 2 * x + dx) * o..][..o];
-            let (a, b, c, d) = (corner(0, 0), corner(0, 1), corner(1, 0), corner(1, 1));
-            let (scale, shift) = (&scale[..o], &shift[..o]);
-            for k in 0..o {
-                let relu = |v: f32| (scale[k] * v + shift[k]).max(0.0);
-                out[k] = 0.25 * ((relu(a[k]) + relu(b[k])) + (relu(c[k]) + relu(d[k])));
+            if saving {
+                saved.normal.extend_from_slice(&z);
+                saved.inverse.extend_from_slice(&inverse);
             }
         }
     }
@@ -198,12 +179,18 @@ const TURNED: usize = 16;
 /// `[rows, columns]` to `[columns, rows]`.
 #[inline(always)]
 fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    for r in (0..rows).step_by(TURNED) {
-        let some = r..(r + TURNED).min(rows);
+    let whole = rows / TURNED * TURNED;
+    for r in (0..whole).step_by(TURNED) {
+        let from: [&[f32]; TURNED] = std::array::from_fn(|i| &from[(r + i) * columns..][..columns]);
         for c in 0..columns {
-            for (r, slot) in some.clone().zip(&mut to[c * rows + some.start..]) {
-                *slot = from[r * columns + c];
+            for (slot, from) in to[c * rows + r..][..TURNED].iter_mut().zip(&from) {
+                *slot = from[c];
             }
+        }
+    }
+    for r in whole..rows {
+        for (c, value) in from[r * columns..][..columns].iter().enumerate() {
+            to[c * rows + r] = *value;
         }
     }
 }

@@ -215,6 +215,6 @@ mod tests {
     #[test]
     fn without_a_wish_nothing_changes() {
         assert_eq!(plot(1).to_svg().unwrap(), plot(1).laid_out().to_svg().unwrap());
-        assert!(plot(1).to_html().contains("DejaVu Sans, Helvetica"));
+        assert!(plot(1).to_svg().unwrap().contains("DejaVu Sans, Helvetica"));
     }
 }

@@ -4,7 +4,7 @@ use super::{Content, Figure};
 use crate::Result;
 use crate::display::dots;
 use crate::display::font;
-use crate::display::html::{data_uri, escape};
+use crate::display::html::{data_uri, escape, svg_uri};
 use crate::display::pen::{self, Drawing, Resolution};
 use crate::display::{ImageGrid, Plot};
 
@@ -82,9 +82,13 @@ fn plot_html(plot: &Plot, families: Option<String>) -> Result<String> {
     let (title, words) = (escape(first_clause(&words)), escape(&words));
     let drawn = pen::svg(plot, (0, 0))?;
     let body = families.map_or(drawn.clone(), |families| font::in_families(&drawn, &families));
+    // As a picture: notebooks from elsewhere are cleaned of SVG elements (JupyterLab until they are trusted, GitHub always), but keep images.
+    let address = svg_uri(&format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">{body}</svg>"
+    ));
     Ok(format!(
-        "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{words}\" \
-         style=\"display:block;max-width:100%;height:auto\"><title>{title}</title>{body}</svg>"
+        "<img src=\"{address}\" width=\"{width}\" height=\"{height}\" alt=\"{words}\" title=\"{title}\" \
+         style=\"display:block;max-width:100%;height:auto\">"
     ))
 }
 

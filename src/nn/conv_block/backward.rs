@@ -1,7 +1,8 @@
 //! The gradients of a block in its parameters and its input, summed over the images or image by image.
 
 use super::kernel::{Correlation, WeightGradient};
-use super::norm::NormSums;
+use super::lanes::each;
+use super::norm::{NormSums, Sums};
 use super::{BlockGradients, BlockSaved, ConvBlock, tensor, transpose, values};
 use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
@@ -27,7 +28,7 @@ impl ConvBlock {
         let device = grad.device();
         let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
         let grad = values(grad);
-        let mut sums = Sums {
+        let mut sums = Totals {
             weight: vec![0.0; if wanted.weights { 9 * self.inputs * self.outputs } else { 0 }],
             bias: vec![0.0; self.outputs],
             scale: vec![],
@@ -96,7 +97,7 @@ impl ConvBlock {
     }
 }
 
-struct Sums {
+struct Totals {
     weight: Vec<f32>, // [3, 3, inputs, outputs]
     bias: Vec<f32>,
     scale: Vec<f32>,
@@ -116,7 +117,7 @@ struct Backward<'a> {
 /// Where the gradients in the parameters go.
 enum Into<'a> {
     /// Added up over the images; the weight is empty when it is not wanted.
-    Sum(&'a mut Sums),
+    Sum(&'a mut Totals),
     /// One row per image: the weight, and bias, scale and shift after each other.
     Each { weight: &'a mut [f32], rest: &'a mut [f32] },
 }
@@ -138,10 +139,10 @@ impl WithSimd for Backward<'_> {
         let mut pad_x = vec![0.0; (h + 2) * (w + 2) * inputs];
         let mut pad_z = vec![0.0; (height + 2) * (width + 2) * o];
         let mut out = vec![0.0; height * width * inputs];
-        let mut scratch = vec![];
+        let (mut scratch, mut total) = (vec![], vec![0.0; o]);
         let features = inputs * height * width;
         for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
-            block.through_norm(i, [&parameters[2], &parameters[3]], saved, grad, &mut z, &mut norm);
+            block.through_norm(simd, [&parameters[2], &parameters[3]], (saved, i), grad, &mut z, &mut norm);
             let (weight, bias) = match &mut into {
                 Into::Sum(sums) => (&mut sums.weight[..], &mut sums.bias[..]),
                 Into::Each { weight, rest } => {
@@ -154,9 +155,8 @@ impl WithSimd for Backward<'_> {
             if !weight.is_empty() {
                 block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad_x, [inputs, 0]);
                 kernel.run(simd, &pad_x, &z, &mut scratch, weight);
-                for z in z.chunks_exact(o) {
-                    bias.iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
-                }
+                each(simd, o, Sums { z: &z, into: &mut total });
+                bias.iter_mut().zip(&total).for_each(|(sum, total)| *sum += total);
             }
             if !x.is_empty() {
                 block.pad_gradient(&z, [height, width], &mut pad_z, [o, 0]);
