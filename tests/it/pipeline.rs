@@ -87,7 +87,7 @@ fn the_report_is_a_table_a_figure_and_a_frame() {
     let frame = report.frame();
     assert_eq!(frame.height(), 2);
     let bundle = report.bundle();
-    assert!(bundle.html.contains("<table") && bundle.html.contains("<svg") && bundle.png.starts_with(b"\x89PNG"));
+    assert!(bundle.html.contains("<table") && bundle.html.contains("image/svg+xml") && bundle.png.starts_with(b"\x89PNG"));
     let folder = std::env::temp_dir().join(format!("freelunch-report-{}", std::process::id()));
     report.save(&folder).unwrap();
     for file in ["report.csv", "report.svg", "report.png", "manifest.json"] {
