@@ -5,7 +5,8 @@
 
 * it does not compile, panics, ends in a failing `?`, or writes anything else to stderr (`HARMLESS` lists what may stand there);
 * the kernel dies or the cell takes longer than `--timeout`;
-* its last line is an expression without `;` and nothing, or just `()`, was shown.
+* its last line is an expression without `;` and nothing, just `()`, or only the `Debug` line of something that can be drawn was shown
+  (the kernel does that with a value that is made, or moved out of a variable, in that line: bind it first).
 
 A cell tagged `raises-exception` must fail, and its error is kept: for notebooks that show an error on purpose.
 
@@ -28,6 +29,8 @@ from jupyter_client.manager import KernelManager
 READY_WITHIN_S = 300
 # How long stderr may lag behind the end of a cell; the end of the notebook waits longer, once.
 QUIET_S, QUIET_AT_THE_END_S = 0.2, 1.0
+# The `Debug` lines of what is made to be looked at.
+DRAWABLE = re.compile(r"(Figure|Table|Plot|ImageGrid|Film|Report|RocSet)\(")
 # Text on stderr that is no error, as regular expressions for whole lines. Our own progress goes to stdout: nothing is known yet.
 HARMLESS: tuple[str, ...] = ()
 # A hidden solution, and a block of code in it.
@@ -160,6 +163,13 @@ def check(source: str, outputs: list) -> None:
         raise CellFailed("ends in an expression but shows nothing")
 
 
+def check_drawn(outputs: list) -> None:
+    """Raises CellFailed where the page would hold one line in place of a picture or table."""
+    shown = [output.data for output in outputs if output.output_type == "execute_result"]
+    if any(list(data) == ["text/plain"] and DRAWABLE.match(data["text/plain"]) for data in shown):
+        raise CellFailed("shows a figure or table by its `Debug` line: bind it with `let`, and end the cell with the name")
+
+
 def has_content(output) -> bool:
     return bool(output.text.strip()) if output.output_type == "stream" else any(output.data.values())
 
@@ -202,6 +212,7 @@ def run_cells(notebook, kernel: Kernel, timeout_s: float) -> None:
             cell.outputs = outputs_of(kernel.execute(cell.source, timeout_s))
             number_outputs(cell, number)
             check(cell.source, cell.outputs)
+            check_drawn(cell.outputs)
         except CellFailed as failure:
             if not expected_to_fail:
                 raise CellFailed(where(number, cell) + str(failure)) from failure

@@ -56,7 +56,7 @@ impl Explain for EpsilonCurve {
             means: match ends {
                 None => format!("{}, and no bound that could be counted.", count(self.rows().len(), "value")),
                 Some(((from, first), (to, last))) => {
-                    format!("From {} to {} on the axis the bound goes from {first} to {last}.", number(from), number(to))
+                    format!("From {} to {} on the horizontal axis the bound goes from {first} to {last}.", number(from), number(to))
                 }
             },
             does_not_mean: "Each point is a run of its own: running several and keeping the best costs more. Differences between \

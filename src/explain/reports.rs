@@ -11,6 +11,15 @@ const FORMULA: &str = "TPR at b = max over τ of TPR(τ) with FPR(τ) ≤ b; aud
 const NOT: &str = "A low TPR is not a guarantee and ε = ∞ is not a leak: one is an attack that failed, the other a proof that is missing. \
      The largest of several attacks, chosen after looking, is a little optimistic.";
 
+/// The bound from above in words.
+fn proven(epsilon: f64) -> String {
+    if epsilon.is_finite() {
+        format!("ε is proven to be at most {}", number(epsilon))
+    } else {
+        "no bound on ε is proven (ε = ∞)".into()
+    }
+}
+
 impl Explain for Report {
     fn explain(&self) -> Explanation {
         let worst = most(self.rows(), |row| row.tpr_at_1_percent.rate.value());
@@ -19,15 +28,15 @@ impl Explain for Report {
             means: match worst {
                 None => "0 rows: no pipeline was measured yet.".into(),
                 Some(row) => format!(
-                    "Of {} the strongest: {} on {} finds {} at an FPR of at most 1 %, AUC {}. There, at δ = {}, ε is at most {} by proof \
-                         and at least {} by audit.",
+                    "Of {} the strongest: {} on {} finds {} at an FPR of at most 1 %, AUC {}. There, at δ = {}, {}; by audit \
+                         ε is at least {}.",
                     count(self.rows().len(), "row"),
                     short(&row.attack),
                     short(&row.method),
                     share(&row.tpr_at_1_percent.rate),
                     number(row.auc.value),
                     number(row.lower.delta),
-                    number(row.epsilon),
+                    proven(row.epsilon),
                     number(row.lower.epsilon)
                 ),
             },

@@ -219,7 +219,7 @@ impl Show for Summary {
         let counted = &self.counted;
         let caption = format!(
             "TPR % at FPR ≤ 1 % for each attack, on {counted}; guessing gives 1. Intervals: 95 % for each attack alone. ε ≤: proven, ∞ if nothing is. ε ≥: the most that \
-             an attack proves, if trials are independent (95 % for the best of up to ten). –: does not apply."
+             an attack proves, if trials are independent (95 % for the best of up to twelve). –: does not apply."
         );
         let plot = if self.methods.len() > Self::MOST_POINTS { self.strongest_bars() } else { self.strongest_points() };
         Figure::column([table.captioned(&caption).figure(), plot.figure()]).titled(&self.title)

@@ -60,6 +60,8 @@ pub(super) fn plot(curves: &[Roc]) -> Plot {
         let name = format!("{} (AUC {:.3})", roc.name, roc.auc().value);
         plot = plot.band(&name, &edges).line(&name, &line);
     }
+    // A box of many names would cover the curves.
+    let plot = if curves.len() > 4 { plot.legend_below() } else { plot };
     plot.diagonal().caption(&caption(curves))
 }
 

@@ -24,6 +24,8 @@ impl Plot {
         let (width, height) = self.size;
         let shaped = (f64::from(room) * f64::from(height) / f64::from(width)).round() as u32;
         (self.size, self.font) = ((room, shaped.min(most).max(90)), em);
+        // In a narrow diagram a box of names would cover what it names.
+        self.key_below |= f64::from(room) < 40.0 * em && self.names().len() > 2;
         // Rows with names keep the height they need, as lying bars do.
         let lines = |line: &str| font::broken(line, em, Frame::name_room(&self), 2).map_or(1, |lines| lines.len());
         let row = |name: &String| 0.7 + 1.2 * name.lines().map(lines).sum::<usize>() as f64;
