@@ -32,7 +32,7 @@ time cargo bench --profile dev --features "$backend" --bench peers --no-run
 step "agreement with the CPU: logits, training, DP-SGD, condensation, a game"
 cargo run --features "$backend" --example device_check -- "$device" cpu
 
-step "unit tests of networks and gradients on the device"
+step "documentation's programs of networks, training and condensation on the device"
 FREELUNCH_DEVICE=$device cargo test --features "$backend" --doc -- nn:: train:: condense::
 
 # Used memory of the device, once a second, while a long condensation runs: it must not grow with the steps.

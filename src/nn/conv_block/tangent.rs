@@ -224,7 +224,7 @@ impl WithSimd for Backward<'_> {
         let mut scratch = vec![];
         let features = inputs * height * width;
         for i in 0..n {
-            norm.run(block, i, moving, saved, tangent, grads, &mut sums.rest[o..]);
+            norm.run(block, moving, (saved, tangent, i), grads, &mut sums.rest[o..]);
             let image = i * features..(i + 1) * features;
             if !sums.weight.is_empty() {
                 block.pad(&saved.x[image.clone()], [height, width], &mut pad_x, [inputs, 0]);
@@ -271,14 +271,11 @@ impl Norm {
 
     /// Adds the derivatives of the gradients in scale and shift to `rest`.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
     fn run(
         &mut self,
         block: &ConvBlock,
-        i: usize,
         moving: &Moving,
-        saved: &BlockSaved,
-        tangent: &BlockTangent,
+        (saved, tangent, i): (&BlockSaved, &BlockTangent, usize),
         grads: &[Vec<f32>; 2],
         rest: &mut [f32],
     ) {
