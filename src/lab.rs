@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lab {
     device: Device,
+    /// Further devices for independent runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Device>,
     seed: u64,
     budget_s: Option<f64>,
     quiet: bool,
@@ -59,6 +62,7 @@ impl Lab {
         device.check()?;
         Ok(Self {
             device,
+            others: vec![],
             seed: 0,
             budget_s: None,
             quiet: false,
@@ -68,6 +72,37 @@ impl Lab {
             job: Link::default(),
             part: false,
         })
+    }
+
+    /// The same lab on several devices at once. Independent work, the runs of a [`Game`](crate::attack::Game), is handed to whichever is free;
+    /// everything else happens on the first. Randomness belongs to the run, not to the device: devices that compute alike give the same
+    /// bytes together as one of them alone. Devices of different kinds round differently, and then so do the runs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for no device or one that is named twice; [`Error::Device`] when a backend is not compiled in.
+    ///
+    /// # Example
+    /// ```
+    /// use freelunch::{Device, Lab};
+    /// let lab = Lab::new()?.across([Device::Cpu])?;
+    /// assert_eq!(lab.devices().count(), 1);
+    /// assert!(lab.across([Device::Cpu, Device::Cpu]).is_err());
+    /// # Ok::<(), freelunch::Error>(())
+    /// ```
+    pub fn across(mut self, devices: impl IntoIterator<Item = Device>) -> Result<Self> {
+        let mut devices: Vec<Device> = devices.into_iter().collect();
+        for (at, device) in devices.iter().enumerate() {
+            device.check()?;
+            if devices[..at].contains(device) {
+                return Err(Error::config(format!("{device} is named twice"), "name each device once"));
+            }
+        }
+        if devices.is_empty() {
+            return Err(Error::config("a lab across no devices", "name at least one"));
+        }
+        self.device = devices.remove(0);
+        self.others = devices;
+        Ok(self)
     }
 
     /// The same lab with another seed. All randomness of an experiment follows from it.
@@ -139,10 +174,20 @@ impl Lab {
         self.ledger.as_deref()
     }
 
-    /// The device.
+    /// The device; the first, if there are several.
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// All devices, in the order in which they were named.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        std::iter::once(&self.device).chain(&self.others)
+    }
+
+    /// The same lab on one of its devices alone.
+    pub(crate) fn alone_on(self, device: &Device) -> Self {
+        Self { device: device.clone(), others: vec![], ..self }
     }
 
     /// The seed.

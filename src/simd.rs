@@ -27,16 +27,23 @@ pub(crate) fn vectorize_narrow<Op: WithSimd>(op: Op) -> Op::Output {
     }
 }
 
-/// Runs a loop that the compiler vectorises by itself with the same instructions.
-pub(crate) fn vectorized<T>(work: impl FnOnce() -> T) -> T {
-    struct Loop<F>(F);
-    impl<T, F: FnOnce() -> T> WithSimd for Loop<F> {
-        type Output = T;
+/// Loops that the compiler makes vector instructions of by itself. Each is a type of its own with `#[inline(always)]` on [`Loops::run`]:
+/// a closure cannot be marked so, and one that stays outside its caller is compiled without vectors.
+pub(crate) trait Loops {
+    type Output;
+    fn run(self) -> Self::Output;
+}
+
+/// Runs loops with the instructions of [`vectorize`].
+pub(crate) fn vectorized<L: Loops>(loops: L) -> L::Output {
+    struct Run<L>(L);
+    impl<L: Loops> WithSimd for Run<L> {
+        type Output = L::Output;
 
         #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) -> T {
-            (self.0)()
+        fn with_simd<S: pulp::Simd>(self, _: S) -> L::Output {
+            self.0.run()
         }
     }
-    vectorize(Loop(work))
+    vectorize(Run(loops))
 }

@@ -6,6 +6,7 @@
 //! 3. The server is started again and the clients, too: they find the runs that were finished, and play the others.
 //! 4. The result is compared with a game that was not interrupted, on the same server, and with one on this machine without any.
 //! 5. A federation of two clients trains on the server.
+//! 6. A second server is started, and a game is played across both.
 
 use freelunch::attack::Signals;
 use freelunch::federated::{ClientData, Federation, Partition};
@@ -31,14 +32,17 @@ fn main() -> Result<()> {
 }
 
 fn play(device: &Device, seed: u64, folder: Option<&Path>) -> Result<Signals> {
-    let pool = Dataset::digits()?.train.subset(&(0..600).collect::<Vec<_>>())?;
     let lab = Lab::on(device.clone())?.seed(seed).quiet();
-    let lab = match folder {
-        Some(folder) => lab.keep(folder)?,
-        None => lab,
-    };
+    match folder {
+        Some(folder) => play_in(&lab.keep(folder)?),
+        None => play_in(&lab),
+    }
+}
+
+fn play_in(lab: &Lab) -> Result<Signals> {
+    let pool = Dataset::digits()?.train.subset(&(0..600).collect::<Vec<_>>())?;
     let pipeline = Pipeline::direct(Train::new(Arch::Mlp { hidden: vec![64] }).with_epochs(30));
-    Game::new(RUNS).play(&pipeline, &pool, &lab)
+    Game::new(RUNS).play(&pipeline, &pool, lab)
 }
 
 fn demonstrate() -> Result<()> {
@@ -80,7 +84,7 @@ fn demonstrate() -> Result<()> {
 
     let digits = Dataset::digits()?;
     let recipe = Train::new(Arch::Mlp { hidden: vec![64] }).with_batch(32);
-    for device in [device, Device::Cpu] {
+    for device in [device.clone(), Device::Cpu] {
         let start = Instant::now();
         let lab = Lab::on(device.clone())?.seed(3).quiet();
         let clients = ClientData::each(&Partition::iid().split(&digits.train, 2, &lab)?);
@@ -88,8 +92,17 @@ fn demonstrate() -> Result<()> {
         let accuracy = run.model().accuracy(&digits.test)?;
         println!("federation of 2 clients on {device}: test accuracy {accuracy}, {:.1} s", start.elapsed().as_secs_f64());
     }
-    let _ = server.kill();
-    let _ = server.wait();
+
+    let second_address = free_address()?;
+    let mut second = started(&["serve", &second_address.to_string()], false)?;
+    wait_for(second_address);
+    let both = Lab::new()?.across([device, format!("remote:ws://{second_address}").parse()?])?.seed(1).quiet();
+    let spread = play_in(&both)?;
+    println!("game across two servers equal to one on the first alone, to the byte: {}", spread.logits() == whole.logits());
+    for mut server in [server, second] {
+        let _ = server.kill();
+        let _ = server.wait();
+    }
     let _ = std::fs::remove_dir_all(&folder);
     Ok(())
 }

@@ -1,4 +1,5 @@
-"""Measures what a cell costs: the freelunch kernel against an empty evcxr kernel, by turns, medians in seconds.
+"""Measures what a cell costs: the freelunch kernel against an empty evcxr kernel, by turns, medians in seconds, and (on Linux) the memory of
+the idle kernel after these cells: the proportional set size of all its processes.
 
     python3 notebooks/start.py --measure
 
@@ -18,6 +19,7 @@ from run import Kernel, check, outputs_of
 ROUNDS = 5
 CELLS_A_ROUND = 5
 EMPTY, OURS = "freelunch-empty", "freelunch"
+MEMORY = "memory at rest, MB"
 PREPARE = {OURS: "use freelunch::prelude::*;", EMPTY: "#[derive(Debug, Clone)] pub struct Data(pub Vec<f64>);"}
 MAKE = {OURS: "Dataset::toy()", EMPTY: "Data(vec![0.5; 3])"}
 
@@ -33,7 +35,8 @@ def main() -> None:
     print(f"medians of {ROUNDS} kernels, in seconds\n{'':24}{'empty':>8}{'ours':>8}{'added':>8}")
     for what, values in seconds[OURS].items():
         ours, empty = statistics.median(values), statistics.median(seconds[EMPTY][what])
-        print(f"{what:24}{empty:8.2f}{ours:8.2f}{ours - empty:8.2f}")
+        digits = 0 if what == MEMORY else 2
+        print(f"{what:24}{empty:8.{digits}f}{ours:8.{digits}f}{ours - empty:8.{digits}f}")
 
 
 def write_empty_kernel(folder: Path) -> None:
@@ -58,6 +61,15 @@ def one_round(name: str, folder: Path):
         yield "first let", timed(kernel, f"let first = {MAKE[name]};")
         yield "later let", statistics.median(timed(kernel, f"let later{i} = {MAKE[name]};") for i in range(CELLS_A_ROUND))
         yield "display cell", statistics.median(timed(kernel, f"/* {i} */ first.clone()") for i in range(CELLS_A_ROUND))
+        if Path("/proc/self/smaps_rollup").exists():
+            yield MEMORY, memory_mb(kernel.manager.provisioner.process.pid)
+
+
+def memory_mb(process: int) -> float:
+    """The proportional set size of a process and all that it started: pages that they share count once."""
+    shares = [int(line.split()[1]) for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    return sum(shares) / 1000 + sum(memory_mb(int(child)) for file in children for child in file.read_text().split())
 
 
 def timed(kernel: Kernel, source: str) -> float:

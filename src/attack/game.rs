@@ -18,7 +18,7 @@ use super::signals::{Manifest, Run};
 use super::{Pipeline, Signals};
 use crate::privacy::{Event, worse};
 use crate::released::ReleaseAttack;
-use crate::{Dataset, Error, Lab, Result};
+use crate::{Dataset, Device, Error, Lab, Result};
 use kept::Kept;
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -143,8 +143,8 @@ impl Game {
         self
     }
 
-    /// Plays the game on a pool of records. Runs are independent, so each core plays its own; their results do not depend on how
-    /// many there are.
+    /// Plays the game on a pool of records. Runs are independent, so each core plays its own, and so does each device of the lab
+    /// ([`Lab::across`]); their results do not depend on how many there are.
     ///
     /// # Errors
     /// [`Error::Config`] for an odd or zero number of runs, queries that do not fit tables, an attack that does not apply to what the
@@ -166,14 +166,15 @@ impl Game {
         };
         let kept = Kept::of(&manifest, lab)?;
         let progress = Mutex::new((lab.progress(&format!("shadow runs, {}", pipeline.name()), self.shadows), 0));
-        let play_one = |m: usize| -> Result<Option<Played>> {
+        let play_one = |m: usize, device: &Device| -> Result<Option<Played>> {
             let found = kept.as_ref().and_then(|kept| kept.load(m));
             let played = match found {
                 Some(played) => played,
                 None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Ok(None),
                 None => {
                     let members: Vec<usize> = (0..pool.len()).filter(|&i| member[m * pool.len() + i]).collect();
-                    let played = self.play_one(pipeline, pool, &members, [&variants, &population], &lab.simulation("shadow", m as u64));
+                    let lab_of_run = lab.simulation("shadow", m as u64).alone_on(device);
+                    let played = self.play_one(pipeline, pool, &members, [&variants, &population], &lab_of_run);
                     if lab.is_cancelled() {
                         return Ok(None); // it may have been cut short
                     }
@@ -190,7 +191,7 @@ impl Game {
             progress.0.step(done, "");
             Ok(Some(played))
         };
-        let played = workers::each(self.shadows, lab.device(), play_one)?;
+        let played = workers::each(self.shadows, &lab.devices().collect::<Vec<_>>(), play_one)?;
         if played.iter().flatten().count() < 2 {
             lab.proceed()?;
         }
@@ -398,7 +399,6 @@ fn interleave(logits: &[Vec<f32>], classes: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Device;
 
     #[test]
     fn every_record_is_a_member_of_exactly_half_of_the_runs() {

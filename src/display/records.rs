@@ -29,7 +29,8 @@ impl Show for Membership {
 impl Show for Lab {
     /// One line: device and seed.
     fn figure(&self) -> Figure {
-        Figure::text(format!("lab on {}, seed {}", self.device(), self.seed_value()))
+        let devices: Vec<String> = self.devices().map(ToString::to_string).collect();
+        Figure::text(format!("lab on {}, seed {}", devices.join(", "), self.seed_value()))
     }
 }
 

@@ -119,8 +119,9 @@ impl Times<'_> {
                 }
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            let values: &[f64] = pulp::bytemuck::cast_slice(sums);
+        // Moved out, not lent: a tile that is borrowed as a whole lives in memory, and the loop above would write it there each time round.
+        for (r, values) in sums.into_iter().enumerate() {
+            let values: &[f64] = pulp::bytemuck::cast_slice(&values);
             self.out[(row + r) * columns + panel * lanes..][..lanes].copy_from_slice(values);
         }
     }
@@ -157,8 +158,8 @@ impl TransposedProduct<'_> {
                 }
             }
         }
-        for (c, sums) in sums.iter().enumerate() {
-            let values: &[f64] = pulp::bytemuck::cast_slice(sums);
+        for (c, values) in sums.into_iter().enumerate() {
+            let values: &[f64] = pulp::bytemuck::cast_slice(&values);
             let to = &mut self.sum[(column + c) * self.stride + k..][..width];
             to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
         }

@@ -5,6 +5,7 @@
 //! over to f64; what it finds is measured again in f64.
 
 use super::Neighbour;
+use crate::simd::{Loops, vectorized};
 use rayon::prelude::*;
 
 /// Values of one sum in f32.
@@ -60,7 +61,7 @@ pub(crate) fn nearest_rows(queries: &[f32], rows: &[f32], width: usize, most: us
         .enumerate()
         .map(|(block, rows)| {
             let mut lists = empty();
-            let squares = crate::simd::vectorized(|| squared_distances(queries, rows, width));
+            let squares = vectorized(SquaredDistances { queries, rows, width });
             for (row, squares) in squares.chunks_exact(n).enumerate() {
                 for (list, &square) in lists.iter_mut().zip(squares) {
                     list.offer(block * ROWS + row, square);
@@ -79,21 +80,32 @@ pub(crate) fn nearest_rows(queries: &[f32], rows: &[f32], width: usize, most: us
 }
 
 /// Squared distances `[rows, queries]`, segment by segment.
-#[inline(always)]
-fn squared_distances(queries: &[f32], rows: &[f32], width: usize) -> Vec<f64> {
-    let n = queries.len() / width;
-    let mut squares = vec![0.0; rows.len() / width * n];
-    for from in (0..width).step_by(SEGMENT) {
-        let part = from..(from + SEGMENT).min(width);
-        for (rows, squares) in rows.chunks(TILE * width).zip(squares.chunks_mut(TILE * n)) {
-            for (q, query) in queries.chunks_exact(width).enumerate() {
-                for (row, squares) in rows.chunks_exact(width).zip(squares.chunks_exact_mut(n)) {
-                    squares[q] += short_square(&query[part.clone()], &row[part.clone()]);
+struct SquaredDistances<'a> {
+    queries: &'a [f32],
+    rows: &'a [f32],
+    width: usize,
+}
+
+impl Loops for SquaredDistances<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        let Self { queries, rows, width } = self;
+        let n = queries.len() / width;
+        let mut squares = vec![0.0; rows.len() / width * n];
+        for from in (0..width).step_by(SEGMENT) {
+            let part = from..(from + SEGMENT).min(width);
+            for (rows, squares) in rows.chunks(TILE * width).zip(squares.chunks_mut(TILE * n)) {
+                for (q, query) in queries.chunks_exact(width).enumerate() {
+                    for (row, squares) in rows.chunks_exact(width).zip(squares.chunks_exact_mut(n)) {
+                        squares[q] += short_square(&query[part.clone()], &row[part.clone()]);
+                    }
                 }
             }
         }
+        squares
     }
-    squares
 }
 
 #[inline(always)]

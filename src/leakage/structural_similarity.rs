@@ -9,6 +9,7 @@
 //! Wang, Bovik, Sheikh, Simoncelli, *IEEE Transactions on Image Processing* 13 (2004).
 
 use super::nearest::Shortlist;
+use crate::simd::{Loops, vectorized};
 use crate::{Dataset, Error, Result};
 use rayon::prelude::*;
 
@@ -42,18 +43,34 @@ pub(crate) fn nearest_images(queries: &Dataset, rows: &Dataset, most: usize) -> 
     let groups: Vec<Seen<LANES>> = images.chunks(LANES).map(|group| windows.see(group)).collect();
     let empty = || vec![Shortlist::new(most); images.len()];
     let offered = |mut lists: Vec<Shortlist>, (i, row): (usize, &[f32])| {
-        crate::simd::vectorized(|| {
-            let row = windows.see::<1>(&[pixels(row)]);
-            for (group, lists) in groups.iter().zip(lists.chunks_mut(LANES)) {
-                // Rounding can put the similarity of equal images a hair off 1; they are at distance 0.
-                let distances = windows.similarities(group, &row).map(|similarity| 1.0 - similarity);
-                let distances = distances.map(|distance| if distance < 1e-14 { 0.0 } else { distance });
-                lists.iter_mut().zip(distances).for_each(|(list, distance)| list.offer(i, distance));
-            }
-        });
+        vectorized(Offer { windows: &windows, groups: &groups, lists: &mut lists, record: i, pixels: pixels(row) });
         lists
     };
     Ok(rows.x().par_chunks_exact(rows.features()).enumerate().fold(empty, offered).reduce(empty, Shortlist::merge_all))
+}
+
+/// Offers one record to the shortlists of all queries.
+struct Offer<'a> {
+    windows: &'a Windows,
+    groups: &'a [Seen<LANES>],
+    lists: &'a mut [Shortlist],
+    record: usize,
+    pixels: Vec<f64>,
+}
+
+impl Loops for Offer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let row = self.windows.see::<1>(&[self.pixels]);
+        for (group, lists) in self.groups.iter().zip(self.lists.chunks_mut(LANES)) {
+            // Rounding can put the similarity of equal images a hair off 1; they are at distance 0.
+            let distances = self.windows.similarities(group, &row).map(|similarity| 1.0 - similarity);
+            let distances = distances.map(|distance| if distance < 1e-14 { 0.0 } else { distance });
+            lists.iter_mut().zip(distances).for_each(|(list, distance)| list.offer(self.record, distance));
+        }
+    }
 }
 
 impl Windows {

@@ -237,6 +237,8 @@ pub(crate) fn to_tensor(values: Vec<f32>, shape: [usize; 4], device: &Device) ->
 
 /// The values of a tensor on the host, row-major.
 pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    #[cfg(test)]
+    crate::device::elsewhere::read();
     let device = format!("{:?}", tensor.device());
     tensor
         .try_into_vec_as::<f32>()

@@ -43,6 +43,16 @@ pub(crate) fn exp(x: f64) -> f64 {
 pub(crate) fn ln(x: f64) -> f64 {
     const SQRT_HALF: u64 = 0x3FE6_A09E_667F_3BCD;
     const BIAS: u64 = 1023;
+    /// 1/3, 1/5, .., 1/23.
+    const ARTANH: [f64; 11] = {
+        let mut terms = [0.0; 11];
+        let mut k = 0;
+        while k < 11 {
+            terms[k] = 1.0 / (2 * k + 3) as f64;
+            k += 1;
+        }
+        terms
+    };
     let bits = x.to_bits();
     let exponent = bits.wrapping_sub(SQRT_HALF).wrapping_add(BIAS << 52) >> 52;
     let m = f64::from_bits(bits.wrapping_sub(exponent.wrapping_sub(BIAS) << 52));
@@ -51,8 +61,8 @@ pub(crate) fn ln(x: f64) -> f64 {
     let s = (m - 1.0) / (m + 1.0);
     let square = s * s;
     let mut sum = 0.0;
-    for power in (1..=11).rev() {
-        sum = (sum + 1.0 / f64::from(2 * power + 1)) * square;
+    for term in ARTANH.iter().rev() {
+        sum = (sum + term) * square;
     }
     let log = k * LN_2[0] + (2.0 * (s + s * sum) + k * LN_2[1]);
     if x == 0.0 { f64::NEG_INFINITY } else { log }

@@ -4,7 +4,7 @@ use super::{Convention, Statistic};
 use crate::Result;
 use crate::attack::Signals;
 use crate::attack::shadows::every_model;
-use crate::simd::vectorized;
+use crate::simd::{Loops, vectorized};
 use rayon::prelude::*;
 
 /// Values of all models with who was a member.
@@ -37,8 +37,11 @@ impl Values {
 
     /// Any finite values, `[models][n, queries]`.
     pub(in crate::attack) fn with_rows(rows: Vec<Vec<f64>>, signals: &Signals, queries: usize) -> Self {
-        let inside = signals.membership().chunks(signals.len());
-        let inside = inside.map(|run| run.iter().flat_map(|&member| std::iter::repeat_n(member, queries)).collect()).collect();
+        let of_model = |members: &[bool]| match queries {
+            1 => members.to_vec(),
+            _ => members.iter().flat_map(|&member| std::iter::repeat_n(member, queries)).collect(),
+        };
+        let inside = signals.membership().chunks(signals.len()).map(of_model).collect();
         Self { rows, inside, queries }
     }
 
@@ -62,16 +65,16 @@ impl Values {
 
     /// How many shadows have each record on a side, `[n]`.
     pub(super) fn counts(&self, target: usize, side: bool) -> Vec<usize> {
-        let mut counts = vec![0; self.rows[target].len() / self.queries];
+        let mut counts = vec![0_u32; self.rows[target].len()];
         for (_, inside) in self.shadows(target) {
-            counts.iter_mut().zip(inside.iter().step_by(self.queries)).for_each(|(count, &inside)| *count += usize::from(inside == side));
+            counts.iter_mut().zip(inside).for_each(|(count, &inside)| *count += u32::from(inside == side));
         }
-        counts
+        counts.iter().step_by(self.queries).map(|&count| count as usize).collect()
     }
 
     /// The values `start .. start + len` of the shadows on one side.
     pub(super) fn side(&self, target: usize, side: bool, start: usize, len: usize, convention: Convention) -> Side {
-        let mut moments = vectorized(|| self.moments(target, side, start, len));
+        let mut moments = vectorized(Moments { values: self, target, side, start, len });
         if convention == Convention::Script {
             for at in 0..len {
                 let on_side = self.shadows(target).filter(|shadow| shadow.1[start + at] == side);
@@ -81,41 +84,18 @@ impl Values {
         moments
     }
 
-    /// Sums in the order of the models, whole blocks at a time, so that the compiler can use vectors.
-    #[inline(always)]
-    fn moments(&self, target: usize, side: bool, start: usize, len: usize) -> Side {
-        let (mut count, mut location, mut squares) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
-        let weight = |inside: bool| if inside == side { 1.0 } else { 0.0 };
-        for (values, inside) in self.shadows(target) {
-            let (values, inside) = (&values[start..start + len], &inside[start..start + len]);
-            for at in 0..len {
-                count[at] += weight(inside[at]);
-                location[at] += weight(inside[at]) * values[at];
-            }
-        }
-        location.iter_mut().zip(&count).for_each(|(sum, count)| *sum /= count);
-        for (values, inside) in self.shadows(target) {
-            let (values, inside) = (&values[start..start + len], &inside[start..start + len]);
-            for at in 0..len {
-                let difference = values[at] - location[at];
-                squares[at] += weight(inside[at]) * (difference * difference);
-            }
-        }
-        squares.iter_mut().zip(&count).for_each(|(sum, count)| *sum = (*sum / count).sqrt());
-        Side { location, deviation: squares, count }
-    }
-
     /// The deviation of all values of one side together; NaN of none.
     pub(super) fn global_deviation(&self, target: usize, side: bool) -> f64 {
-        let of_side = |(values, inside): (&[f64], &[bool])| -> Vec<f64> {
-            values.iter().zip(inside).filter(|value| *value.1 == side).map(|value| *value.0).collect()
-        };
-        let rows: Vec<Vec<f64>> = self.shadows(target).map(of_side).collect();
-        let count: usize = rows.iter().map(Vec::len).sum();
         // Row by row, so that the sums do not depend on the number of threads.
-        let total = |of: &(dyn Fn(&f64) -> f64 + Sync)| rows.par_iter().map(|row| row.iter().map(of).sum::<f64>()).collect::<Vec<_>>();
-        let centre = total(&|value| *value).iter().sum::<f64>() / count as f64;
-        (total(&|value| (value - centre).powi(2)).iter().sum::<f64>() / count as f64).sqrt()
+        let rows: Vec<(&[f64], &[bool])> = self.shadows(target).collect();
+        let powers = |centre: f64| -> [f64; 3] {
+            let of_row = |&(values, inside): &(&[f64], &[bool])| vectorized(Powers { values, inside, side, centre });
+            let parts: Vec<[f64; 3]> = rows.par_iter().map(of_row).collect();
+            parts.into_iter().fold([0.0; 3], |sums, part| std::array::from_fn(|power| sums[power] + part[power]))
+        };
+        let [count, total, _] = powers(0.0);
+        let [_, _, squares] = powers(total / count);
+        (squares / count).sqrt()
     }
 
     /// The root of the mean squared distance from each value's own location, over one side.
@@ -133,6 +113,88 @@ impl Values {
         let parts: Vec<(f64, f64)> = (0..blocks).into_par_iter().map(of_block).collect();
         (parts.iter().map(|part| part.0).sum::<f64>() / parts.iter().map(|part| part.1).sum::<f64>()).sqrt()
     }
+}
+
+/// Location, deviation and count of one side of a block.
+struct Moments<'a> {
+    values: &'a Values,
+    target: usize,
+    side: bool,
+    start: usize,
+    len: usize,
+}
+
+impl Loops for Moments<'_> {
+    type Output = Side;
+
+    /// Sums in the order of the models, whole blocks at a time.
+    #[inline(always)]
+    fn run(self) -> Side {
+        let Self { values, target, side, start, len } = self;
+        let (mut count, mut location, mut squares) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
+        for (values, inside) in values.shadows(target) {
+            let (values, inside) = (&values[start..start + len], &inside[start..start + len]);
+            for at in 0..len {
+                count[at] += weight(inside[at], side);
+                location[at] += weight(inside[at], side) * values[at];
+            }
+        }
+        for at in 0..len {
+            location[at] /= count[at];
+        }
+        for (values, inside) in values.shadows(target) {
+            let (values, inside) = (&values[start..start + len], &inside[start..start + len]);
+            for at in 0..len {
+                let difference = values[at] - location[at];
+                squares[at] += weight(inside[at], side) * (difference * difference);
+            }
+        }
+        for at in 0..len {
+            squares[at] = (squares[at] / count[at]).sqrt();
+        }
+        Side { location, deviation: squares, count }
+    }
+}
+
+/// Σ (v − centre)⁰, Σ (v − centre)¹ and Σ (v − centre)² of the values on one side.
+struct Powers<'a> {
+    values: &'a [f64],
+    inside: &'a [bool],
+    side: bool,
+    centre: f64,
+}
+
+impl Loops for Powers<'_> {
+    type Output = [f64; 3];
+
+    #[inline(always)]
+    fn run(self) -> [f64; 3] {
+        /// Independent sums; fixed, so that results do not depend on the machine.
+        const LANES: usize = 16;
+        let Self { values, inside, side, centre } = self;
+        let mut sums = [[0.0; LANES]; 3];
+        let mut add = |lane: usize, value: f64, inside: bool| {
+            let (weight, difference) = (weight(inside, side), value - centre);
+            sums[0][lane] += weight;
+            sums[1][lane] += weight * difference;
+            sums[2][lane] += weight * (difference * difference);
+        };
+        let ((values, rest), (inside, of_rest)) = (values.as_chunks::<LANES>(), inside.as_chunks::<LANES>());
+        for (values, inside) in values.iter().zip(inside) {
+            for lane in 0..LANES {
+                add(lane, values[lane], inside[lane]);
+            }
+        }
+        for (lane, (&value, &inside)) in rest.iter().zip(of_rest).enumerate() {
+            add(lane, value, inside);
+        }
+        sums.map(|lanes| lanes.iter().sum())
+    }
+}
+
+#[inline(always)]
+fn weight(inside: bool, side: bool) -> f64 {
+    if inside == side { 1.0 } else { 0.0 }
 }
 
 fn median(values: &mut [f64]) -> f64 {

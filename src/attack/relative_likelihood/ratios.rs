@@ -6,10 +6,9 @@ use super::super::shadows::Shadows;
 use super::{RelativeLikelihood, Ties};
 use crate::Result;
 use crate::simd::elementary::{exp, ln};
-use crate::simd::vectorized;
-use crate::stats::log_sum_exp;
+use crate::simd::{Loops, vectorized};
 use rayon::prelude::*;
-use std::f64::consts::LN_2;
+use std::borrow::Cow;
 
 /// log p of every model, `[models][n, queries]`.
 pub(super) struct Tables {
@@ -70,81 +69,125 @@ impl<'a> World<'a> {
 /// log ratio of the attacked records, `[n, queries]`.
 pub(super) fn ratios(shadows: &Shadows, mode: Mode, a: f64) -> Vec<f64> {
     let outside = log_means(shadows, false);
-    match mode {
-        Mode::Online => {
-            let inside = log_means(shadows, true);
-            against(shadows, inside.iter().zip(&outside).map(|(&inside, &outside)| log_sum_exp(&[inside, outside]) - LN_2))
-        }
-        Mode::Offline => against(shadows, outside.iter().map(|&p_out| guessed_mean(p_out, a))),
-    }
+    let expected = match mode {
+        Mode::Online => mixed((&log_means(shadows, true), 0.5), (&outside, 0.5)),
+        Mode::Offline => guessed_means(&outside, a),
+    };
+    against(shadows, &expected)
 }
 
 /// log ratio of the records they are compared with, as of records that no shadow saw, `[n, queries]`.
 fn ratios_outside(shadows: &Shadows, mode: Mode, a: f64) -> Vec<f64> {
     let outside = log_means(shadows, false);
     match mode {
-        Mode::Online => against(shadows, outside.into_iter()),
-        Mode::Offline => against(shadows, outside.iter().map(|&p_out| guessed_mean(p_out, a))),
+        Mode::Online => against(shadows, &outside),
+        Mode::Offline => against(shadows, &guessed_means(&outside, a)),
     }
 }
 
 /// log p − log P of every record and query; −∞ for a record without shadows.
-fn against(shadows: &Shadows, log_expected: impl Iterator<Item = f64>) -> Vec<f64> {
-    let ratio =
-        |(log_p, log_expected): (&f64, f64)| Some(log_p - log_expected).filter(|ratio| ratio.is_finite()).unwrap_or(f64::NEG_INFINITY);
+fn against(shadows: &Shadows, log_expected: &[f64]) -> Vec<f64> {
+    let ratio = |(log_p, log_expected): (&f64, &f64)| {
+        let ratio = log_p - log_expected;
+        if ratio.is_finite() { ratio } else { f64::NEG_INFINITY }
+    };
     shadows.values[shadows.target].iter().zip(log_expected).map(ratio).collect()
 }
 
-/// log of the mean of p over the shadows on one side, of every record and query; not finite where there is none. Block by block, so that a
-/// block of all models stays in the cache and the compiler can use vectors.
-fn log_means(shadows: &Shadows, side: bool) -> Vec<f64> {
-    const BLOCK: usize = 512;
-    let (n, queries) = (shadows.signals.len(), shadows.signals.queries());
-    let of_block = |start: usize| {
-        let len = BLOCK.min(n * queries - start);
-        let rows: Vec<(&[f64], Vec<bool>)> = shadows
-            .all_models()
-            .iter()
-            .map(|&model| {
-                let members = &shadows.signals.membership()[model * n..(model + 1) * n];
-                let on_side = (start..start + len).map(|at| members[at / queries] == side).collect();
-                (&shadows.values[model][start..start + len], on_side)
-            })
-            .collect();
-        vectorized(|| log_means_of(&rows, len))
-    };
-    let starts: Vec<usize> = (0..n * queries).step_by(BLOCK).collect();
-    starts.into_par_iter().map(of_block).collect::<Vec<_>>().concat()
+/// log ½ ((1 + a) p + 1 − a) of log p.
+fn guessed_means(log_p: &[f64], a: f64) -> Vec<f64> {
+    mixed((log_p, 0.5 * (1.0 + a)), (&vec![0.0; log_p.len()], 0.5 * (1.0 - a)))
 }
 
-/// Each row has the log p of one model, and which of them count.
-#[inline(always)]
-fn log_means_of(rows: &[(&[f64], Vec<bool>)], len: usize) -> Vec<f64> {
-    let (mut largest, mut sums, mut counts) = (vec![f64::NEG_INFINITY; len], vec![0.0; len], vec![0.0; len]);
-    for (values, counted) in rows {
-        let (values, counted) = (&values[..len], &counted[..len]);
-        for at in 0..len {
-            largest[at] = if counted[at] && values[at] > largest[at] { values[at] } else { largest[at] };
-        }
-    }
-    for (values, counted) in rows {
-        let (values, counted) = (&values[..len], &counted[..len]);
-        for at in 0..len {
-            let weight = if counted[at] { 1.0 } else { 0.0 };
-            // What does not count is at most 1 here, so that weight 0 makes 0 of it.
-            sums[at] += weight * exp(if counted[at] { values[at] - largest[at] } else { 0.0 });
-            counts[at] += weight;
-        }
-    }
-    for at in 0..len {
-        sums[at] = largest[at] + ln(sums[at]) - ln(counts[at]);
-    }
+/// log (u eˣ + v eʸ) of x with its weight u and y with its weight v.
+fn mixed((x, u): (&[f64], f64), (y, v): (&[f64], f64)) -> Vec<f64> {
+    let mut sums = x.to_vec();
+    let blocks = sums.par_chunks_mut(BLOCK).zip(y.par_chunks(BLOCK));
+    blocks.for_each(|(x, y)| vectorized(Mix { x, y, logs: [libm::log(u), libm::log(v)] }));
     sums
 }
 
-/// log ½ ((1 + a) p + 1 − a) of log p.
-fn guessed_mean(log_p: f64, a: f64) -> f64 {
-    log_sum_exp(&[log_p + libm::log((1.0 + a) / 2.0), libm::log((1.0 - a) / 2.0)])
+/// Replaces x by log (exp(x + logs₀) + exp(y + logs₁)).
+struct Mix<'a> {
+    x: &'a mut [f64],
+    y: &'a [f64],
+    logs: [f64; 2],
+}
+
+impl Loops for Mix<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (x, y) in self.x.iter_mut().zip(self.y) {
+            let (first, second) = (*x + self.logs[0], y + self.logs[1]);
+            let largest = if first > second { first } else { second };
+            *x = largest + ln(exp(first - largest) + exp(second - largest));
+        }
+    }
+}
+
+/// Values of one block: few enough that a block of all models stays in the cache.
+const BLOCK: usize = 256;
+
+/// log of the mean of p over the shadows on one side, of every record and query; not finite where there is none.
+fn log_means(shadows: &Shadows, side: bool) -> Vec<f64> {
+    let queries = shadows.signals.queries();
+    let row = |&model: &usize| {
+        let inside = members_of_rows(shadows.signals.membership(), model, shadows.signals.len(), queries);
+        (shadows.values[model].as_slice(), inside)
+    };
+    let rows: Vec<(&[f64], Cow<[bool]>)> = shadows.all_models().iter().map(row).collect();
+    let mut means = vec![0.0; shadows.signals.len() * queries];
+    let blocks = means.par_chunks_mut(BLOCK).enumerate();
+    blocks.for_each(|(block, means)| vectorized(LogMeans { rows: &rows, side, start: block * BLOCK, means }));
+    means
+}
+
+/// Who was a member of `model`, each record's answer once for each query.
+fn members_of_rows(membership: &[bool], model: usize, n: usize, queries: usize) -> Cow<'_, [bool]> {
+    let members = &membership[model * n..(model + 1) * n];
+    match queries {
+        1 => Cow::Borrowed(members),
+        _ => Cow::Owned(members.iter().flat_map(|&member| std::iter::repeat_n(member, queries)).collect()),
+    }
+}
+
+/// Writes the logarithms of the mean p over the rows on one side, for the values from `start` on. A row has the log p of one model and its members.
+struct LogMeans<'a> {
+    rows: &'a [(&'a [f64], Cow<'a, [bool]>)],
+    side: bool,
+    start: usize,
+    means: &'a mut [f64],
+}
+
+impl Loops for LogMeans<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rows, side, start, means } = self;
+        let len = means.len();
+        let (mut largest, mut sums, mut counts) = ([f64::NEG_INFINITY; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
+        for (values, inside) in rows {
+            for ((largest, &value), &inside) in largest.iter_mut().zip(&values[start..start + len]).zip(&inside[start..start + len]) {
+                *largest = if inside == side && value > *largest { value } else { *largest };
+            }
+        }
+        for (values, inside) in rows {
+            let of_model = largest.iter().zip(&values[start..start + len]).zip(&inside[start..start + len]);
+            for ((sum, count), ((&largest, &value), &inside)) in sums.iter_mut().zip(&mut counts).zip(of_model) {
+                let counted = inside == side;
+                let weight = if counted { 1.0 } else { 0.0 };
+                // What does not count is at most 1 here, so that weight 0 makes 0 of it.
+                *sum += weight * exp(if counted { value - largest } else { 0.0 });
+                *count += weight;
+            }
+        }
+        for (mean, ((&largest, &sum), &count)) in means.iter_mut().zip(largest.iter().zip(&sums).zip(&counts)) {
+            *mean = largest + ln(sum) - ln(count);
+        }
+    }
 }
 
 fn sorted_column(rows: &[f64], columns: usize, column: usize) -> Vec<f64> {

@@ -127,16 +127,17 @@ impl<const V: usize, const P: usize> WithSimd for Tiles<'_, V, P> {
                     }
                 }
             }
-            for (p, sums) in sums.iter().enumerate() {
+            // Moved out, not lent: a tile that is borrowed as a whole lives in memory, and the loop above would write it there each time round.
+            for (p, values) in sums.into_iter().enumerate() {
                 let at = (y * of.width + x + p) * of.outputs + channel;
                 if count == lanes {
                     let (out, _) = S::as_mut_simd_f32s(&mut out[at..at + lanes]);
                     let (bias, _) = S::as_simd_f32s(&of.bias[channel..channel + lanes]);
                     for v in 0..V {
-                        out[v] = simd.add_f32s(sums[v], bias[v]);
+                        out[v] = simd.add_f32s(values[v], bias[v]);
                     }
                 } else {
-                    let values: &[f32] = pulp::bytemuck::cast_slice(sums);
+                    let values: &[f32] = pulp::bytemuck::cast_slice(&values);
                     for ((out, value), bias) in out[at..at + count].iter_mut().zip(values).zip(&of.bias[channel..]) {
                         *out = value + bias;
                     }
@@ -221,9 +222,10 @@ impl<const K: usize> WithSimd for Taps<'_, K> {
             }
         }
         let count = (2 * S::F32_LANES).min(of.outputs - channel);
-        for (k, sums) in sums.iter().enumerate() {
+        // Moved, as above.
+        for (k, values) in sums.into_iter().enumerate() {
             let at = (dy * 3 * of.inputs + j + k) * of.outputs + channel;
-            let values: &[f32] = pulp::bytemuck::cast_slice(sums);
+            let values: &[f32] = pulp::bytemuck::cast_slice(&values);
             sum[at..at + count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
     }
