@@ -208,14 +208,20 @@ impl Mechanism {
         self.released += 1;
         let deviation = self.config.noise * self.config.clip;
         let scale = 1.0 / self.batch as f64;
-        let noisy = |part: Tensor<1>| {
-            let (device, [count]) = (part.device(), part.dims());
+        let lengths: Vec<usize> = sum.iter().map(|part| part.dims()[0]).collect();
+        let Some(device) = sum.first().map(Tensor::device) else { return Ok(sum) };
+        // Read together: a device is waited for once, not for every weight.
+        let values = to_host(Tensor::cat(sum, 0))?;
+        let mut values = values.as_slice();
+        let noisy = |count: usize| {
+            let (part, rest) = values.split_at(count);
+            values = rest;
             // Added in 64 bits and rounded once: noise that is rounded first leaves the low bits of the sum as they were.
             let noise = self.noise.normals(count, deviation);
-            let values: Vec<f32> = to_host(part)?.into_iter().zip(noise).map(|(v, z)| ((f64::from(v) + z) * scale) as f32).collect();
-            Ok(Tensor::from_data(TensorData::new(values, [count]), &device))
+            let part: Vec<f32> = part.iter().zip(noise).map(|(&v, z)| ((f64::from(v) + z) * scale) as f32).collect();
+            Tensor::from_data(TensorData::new(part, [count]), &device)
         };
-        sum.into_iter().map(noisy).collect()
+        Ok(lengths.into_iter().map(noisy).collect())
     }
 
     /// The event of what was released so far.
