@@ -171,10 +171,8 @@ def install_evcxr(rust: Rust) -> Path:
         return found
     root, scratch = evcxr_root(), CACHE / "evcxr-build"
     command = [rust.cargo, "install", "evcxr_jupyter", "--version", EVCXR_VERSION, "--locked", "--root", str(root)]
-    # Its own target folder: an interrupted installation goes on where it was. Lightly optimised, and so built in half the time
-    # (docs/performance.md): what a cell waits for is the Rust compiler, not this program.
-    quick = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "1", "CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
-    cargo(command, "kernel", {"CARGO_TARGET_DIR": str(scratch)} | quick)
+    # Its own target folder: an interrupted installation goes on where it was.
+    cargo(command, "kernel", {"CARGO_TARGET_DIR": str(scratch)})
     shutil.rmtree(scratch, ignore_errors=True)
     return root / "bin/evcxr_jupyter"
 
