@@ -66,7 +66,7 @@ fn demonstrate() -> Result<()> {
         println!("client {client} {}: {said}; {} of {RUNS} runs kept", if ok { "finished" } else { "stopped" }, files(&kept(client)));
     }
 
-    let mut server = started(&["serve", &address.to_string()], false)?;
+    let server = started(&["serve", &address.to_string()], false)?;
     wait_for(address);
     println!("server started again");
     for (client, process) in (1..).zip(self::clients(&device, &kept)?) {
@@ -94,7 +94,7 @@ fn demonstrate() -> Result<()> {
     }
 
     let second_address = free_address()?;
-    let mut second = started(&["serve", &second_address.to_string()], false)?;
+    let second = started(&["serve", &second_address.to_string()], false)?;
     wait_for(second_address);
     let both = Lab::new()?.across([device, format!("remote:ws://{second_address}").parse()?])?.seed(1).quiet();
     let spread = play_in(&both)?;
