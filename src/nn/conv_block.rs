@@ -20,7 +20,7 @@ use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use kernel::Correlation;
 use lanes::each;
-use norm::{Normalised, Pooled, moments};
+use norm::{Pooled, moments};
 use pulp::{Simd, WithSimd};
 
 /// The fused block; parameters are those of its convolution and norm: weight, bias, scale, shift.
@@ -72,12 +72,12 @@ impl ConvBlock {
         let x = values(x);
         let parameters: Vec<Vec<f32>> = w.iter().cloned().map(values).collect();
         let [weight, bias, scale, shift] = [&parameters[0], &parameters[1], &parameters[2], &parameters[3]];
-        let weights = self.taps_first(weight);
+        let weights = self.outputs_last(weight);
         let mut y = vec![0.0; n * self.outputs * (h / 2) * (v / 2)];
         let kept = if saving { n } else { 0 };
         let mut saved = BlockSaved {
             shape: [n, self.inputs, height, width],
-            normal: Vec::with_capacity(kept * h * v * self.outputs),
+            normal: vec![0.0; kept * h * v * self.outputs],
             inverse: Vec::with_capacity(kept * self.outputs),
             ..BlockSaved::default()
         };
@@ -94,41 +94,38 @@ impl ConvBlock {
         (height + 2 * self.padding - 2, width + 2 * self.padding - 2)
     }
 
-    /// `[outputs, inputs, 3, 3]` to `[3, 3, inputs, outputs]`.
-    fn taps_first(&self, weight: &[f32]) -> Vec<f32> {
+    /// `[outputs, inputs, 3, 3]` to `[3, inputs, 3, outputs]`, as the kernels want it: rows of the kernel, inputs, columns of the kernel.
+    fn outputs_last(&self, weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; weight.len()];
-        for (at, value) in weight.iter().enumerate() {
-            let (tap, i, o) = (at % 9, at / 9 % self.inputs, at / 9 / self.inputs);
-            out[(tap * self.inputs + i) * self.outputs + o] = *value;
-        }
+        self.pairs(|here, there| out[there] = weight[here]);
         out
     }
 
-    /// The inverse of [`ConvBlock::taps_first`].
+    /// The inverse of [`ConvBlock::outputs_last`].
     fn outputs_first(&self, weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; weight.len()];
-        for (at, slot) in out.iter_mut().enumerate() {
-            let (tap, i, o) = (at % 9, at / 9 % self.inputs, at / 9 / self.inputs);
-            *slot = weight[(tap * self.inputs + i) * self.outputs + o];
-        }
+        self.pairs(|here, there| out[here] = weight[there]);
         out
     }
 
-    /// One image `[c, h, w]` into the middle of `pad` `[h + 2p, w + 2p, channels]`, from channel `first`; the border stays zero.
+    /// Every place in `[outputs, inputs, 3, 3]` with its place in `[3, inputs, 3, outputs]`.
+    fn pairs(&self, mut each: impl FnMut(usize, usize)) {
+        for o in 0..self.outputs {
+            for i in 0..self.inputs {
+                for (dy, dx) in (0..9).map(|tap| (tap / 3, tap % 3)) {
+                    each((o * self.inputs + i) * 9 + 3 * dy + dx, ((dy * self.inputs + i) * 3 + dx) * self.outputs + o);
+                }
+            }
+        }
+    }
+
+    /// One image `[inputs, h, w]` into the middle of `pad` `[h + 2p, channels, w + 2p]`, from channel `first`; the border stays zero.
     #[inline(always)]
     fn pad(&self, image: &[f32], [height, width]: [usize; 2], pad: &mut [f32], [channels, first]: [usize; 2]) {
-        let (stride, pixels) = (width + 2 * self.padding, height * width);
-        for y in 0..height {
-            let from = &image[y * width..];
-            let to = &mut pad[((y + self.padding) * stride + self.padding) * channels + first..];
-            // A few channels at a time: reading one of all of them per pixel would leave the cache.
-            for some in (0..self.inputs).step_by(TURNED) {
-                let some = some..(some + TURNED).min(self.inputs);
-                for x in 0..width {
-                    for (c, slot) in some.clone().zip(&mut to[x * channels + some.start..]) {
-                        *slot = from[c * pixels + x];
-                    }
-                }
+        let stride = width + 2 * self.padding;
+        for (c, plane) in image.chunks_exact(height * width).enumerate() {
+            for (y, row) in plane.chunks_exact(width).enumerate() {
+                pad[((y + self.padding) * channels + first + c) * stride + self.padding..][..width].copy_from_slice(row);
             }
         }
     }
@@ -158,39 +155,68 @@ impl WithSimd for Forward<'_> {
         let mut z = vec![0.0; h * w * o];
         let (mut mean, mut inverse, mut pooled) = (vec![0.0; o], vec![0.0; o], vec![0.0; o * (h / 2) * (w / 2)]);
         let images = x.chunks_exact(block.inputs * height * width).zip(y.chunks_exact_mut(o * (h / 2) * (w / 2)));
+        let mut normals = saved.normal.chunks_exact_mut(z.len());
         for (image, y) in images {
             block.pad(image, [height, width], &mut pad, [block.inputs, 0]);
             correlation.run(simd, &packed, &pad, &mut z);
             moments(simd, &z, block.epsilon, block.group, &mut mean, &mut inverse);
-            each(simd, o, Normalised { z: &mut z, mean: &mean, inverse: &inverse });
-            each(simd, o, Pooled { normal: &z, sides: [h, w], scale, shift, pooled: &mut pooled });
+            let (mean, inverse, normal) = (&mean, &inverse, normals.next().unwrap_or_default());
+            each(simd, o, Pooled { z: &z, sides: [h, w], mean, inverse, scale, shift, normal, pooled: &mut pooled });
             transpose(&pooled, (h / 2) * (w / 2), o, y);
             if saving {
-                saved.normal.extend_from_slice(&z);
-                saved.inverse.extend_from_slice(&inverse);
+                saved.inverse.extend_from_slice(inverse);
             }
         }
     }
 }
 
-/// Rows and columns that are turned at a time: as many cache lines as stay at hand.
-const TURNED: usize = 16;
-
 /// `[rows, columns]` to `[columns, rows]`.
 #[inline(always)]
 fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    let whole = rows / TURNED * TURNED;
-    for r in (0..whole).step_by(TURNED) {
-        let from: [&[f32]; TURNED] = std::array::from_fn(|i| &from[(r + i) * columns..][..columns]);
-        for c in 0..columns {
-            for (slot, from) in to[c * rows + r..][..TURNED].iter_mut().zip(&from) {
-                *slot = from[c];
+    turn(from, [rows, columns], to, rows);
+}
+
+/// `[rows, columns]` to `[columns, rows]`, whose rows start `stride` numbers apart.
+#[inline(always)]
+fn turn(from: &[f32], [rows, columns]: [usize; 2], to: &mut [f32], stride: usize) {
+    let mut r = 0;
+    while rows - r >= 16 {
+        turn_rows::<16>(from, [r, columns], to, stride);
+        r += 16;
+    }
+    if rows - r >= 8 {
+        turn_rows::<8>(from, [r, columns], to, stride);
+        r += 8;
+    }
+    if rows - r >= 4 {
+        turn_rows::<4>(from, [r, columns], to, stride);
+        r += 4;
+    }
+    for r in r..rows {
+        turn_rows::<1>(from, [r, columns], to, stride);
+    }
+}
+
+/// [`turn`] for `R` rows from `r` on. Blocks of fixed size need no checks of bounds inside.
+#[inline(always)]
+fn turn_rows<const R: usize>(from: &[f32], [r, columns]: [usize; 2], to: &mut [f32], stride: usize) {
+    const SIDE: usize = 16;
+    let whole = columns / SIDE * SIDE;
+    for c in (0..whole).step_by(SIDE) {
+        let mut block = [[0.0; SIDE]; R];
+        for (i, row) in block.iter_mut().enumerate() {
+            row.copy_from_slice(&from[(r + i) * columns + c..][..SIDE]);
+        }
+        for j in 0..SIDE {
+            let out = &mut to[(c + j) * stride + r..][..R];
+            for i in 0..R {
+                out[i] = block[i][j];
             }
         }
     }
-    for r in whole..rows {
-        for (c, value) in from[r * columns..][..columns].iter().enumerate() {
-            to[c * rows + r] = *value;
+    for c in whole..columns {
+        for i in 0..R {
+            to[c * stride + r + i] = from[(r + i) * columns + c];
         }
     }
 }

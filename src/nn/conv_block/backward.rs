@@ -1,9 +1,8 @@
 //! The gradients of a block in its parameters and its input, summed over the images or image by image.
 
 use super::kernel::{Correlation, WeightGradient};
-use super::lanes::each;
-use super::norm::{NormSums, Sums};
-use super::{BlockGradients, BlockSaved, ConvBlock, tensor, transpose, values};
+use super::norm::NormSums;
+use super::{BlockGradients, BlockSaved, ConvBlock, tensor, transpose, turn, values};
 use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use pulp::{Simd, WithSimd};
@@ -71,34 +70,36 @@ impl ConvBlock {
         (each, input.then(|| tensor(x, saved.shape, &device)))
     }
 
-    /// The gradient `z` `[h, w, outputs]` in the convolution's output into `pad` `[height + 2, width + 2, channels]`, from channel `first`.
+    /// The gradient `z` `[h, w, outputs]` in the convolution's output into `pad` `[height + 2, channels, width + 2]`, from channel `first`.
     #[inline(always)]
     pub(super) fn pad_gradient(&self, z: &[f32], [height, width]: [usize; 2], pad: &mut [f32], [channels, first]: [usize; 2]) {
         let (h, w, o) = (height + 2 * self.padding - 2, width + 2 * self.padding - 2, self.outputs);
-        // Row a of the padded gradient is row a + padding − 2 of the gradient, where there is one.
-        for (a, row) in pad.chunks_exact_mut((width + 2) * channels).enumerate() {
-            for (b, slot) in row.chunks_exact_mut(channels).enumerate() {
-                let (y, x) = ((a + self.padding).wrapping_sub(2), (b + self.padding).wrapping_sub(2));
-                if y < h && x < w {
-                    slot[first..first + o].copy_from_slice(&z[(y * w + x) * o..][..o]);
-                }
-            }
+        // Row y of the gradient is row y + 2 − padding of the padded one, and columns likewise; of a wide padding the rim falls outside.
+        let border = 2usize.saturating_sub(self.padding);
+        let cut = self.padding.saturating_sub(2);
+        let stride = width + 2;
+        for y in cut..h - cut {
+            let row = &z[(y * w + cut) * o..][..(w - 2 * cut) * o];
+            let at = ((y + border - cut) * channels + first) * stride + border;
+            turn(row, [w - 2 * cut, o], &mut pad[at..], stride);
         }
     }
 
-    /// `[outputs, inputs, 3, 3]` turned by half a circle, as `[3, 3, outputs, inputs]`: the adjoint's weights.
+    /// `[outputs, inputs, 3, 3]` turned by half a circle, as `[3, outputs, 3, inputs]`: the adjoint's weights.
     pub(super) fn turned(&self, weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; weight.len()];
-        for (at, value) in weight.iter().enumerate() {
-            let (tap, i, o) = (at % 9, at / 9 % self.inputs, at / 9 / self.inputs);
-            out[((8 - tap) * self.outputs + o) * self.inputs + i] = *value;
+        for (row, values) in weight.chunks_exact(9).enumerate() {
+            let (o, i) = (row / self.inputs, row % self.inputs);
+            for (tap, value) in values.iter().rev().enumerate() {
+                out[((tap / 3 * self.outputs + o) * 3 + tap % 3) * self.inputs + i] = *value;
+            }
         }
         out
     }
 }
 
 struct Totals {
-    weight: Vec<f32>, // [3, 3, inputs, outputs]
+    weight: Vec<f32>, // [3, inputs, 3, outputs]
     bias: Vec<f32>,
     scale: Vec<f32>,
     shift: Vec<f32>,
@@ -139,7 +140,7 @@ impl WithSimd for Backward<'_> {
         let mut pad_x = vec![0.0; (h + 2) * (w + 2) * inputs];
         let mut pad_z = vec![0.0; (height + 2) * (width + 2) * o];
         let mut out = vec![0.0; height * width * inputs];
-        let (mut scratch, mut total) = (vec![], vec![0.0; o]);
+        let mut scratch = vec![];
         let features = inputs * height * width;
         for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
             block.through_norm(simd, [&parameters[2], &parameters[3]], (saved, i), grad, &mut z, &mut norm);
@@ -155,8 +156,7 @@ impl WithSimd for Backward<'_> {
             if !weight.is_empty() {
                 block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad_x, [inputs, 0]);
                 kernel.run(simd, &pad_x, &z, &mut scratch, weight);
-                each(simd, o, Sums { z: &z, into: &mut total });
-                bias.iter_mut().zip(&total).for_each(|(sum, total)| *sum += total);
+                bias.iter_mut().zip(&norm.bias).for_each(|(sum, own)| *sum += own);
             }
             if !x.is_empty() {
                 block.pad_gradient(&z, [height, width], &mut pad_z, [o, 0]);

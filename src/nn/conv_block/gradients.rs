@@ -5,7 +5,7 @@ use super::ConvBlock;
 /// The gradients of every image of a chunk by itself.
 pub(crate) struct BlockGradients {
     pub(super) block: ConvBlock,
-    pub(super) weight: Vec<f32>, // [n, 3, 3, inputs, outputs]
+    pub(super) weight: Vec<f32>, // [n, 3, inputs, 3, outputs]
     pub(super) rest: Vec<f32>,   // [n, bias, scale and shift]
 }
 

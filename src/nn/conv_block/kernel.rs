@@ -1,31 +1,23 @@
-//! The arithmetic of a fused block for one chunk of images, in vector registers.
+//! The arithmetic of a fused block for one image, in vector registers.
 //!
-//! Everything is channels-last inside: a 3×3 correlation then reads 3·c consecutive numbers per kernel row, and the output
-//! channels fill vector registers. The inner loops hold a tile of `P` pixels × `V` vectors of channels in registers and only add
-//! to it.
+//! What goes in is padded and lies row by row, in each row channel by channel (`[h + 2, inputs, w + 2]`): the pixels that a kernel's row
+//! meets are neighbours, at distances the compiler knows, so a tile needs one address. What comes out is channels-last: the output channels
+//! fill vector registers. The inner loops hold a tile of sums in registers and only add to it.
 
 use pulp::{Simd, WithSimd};
 
-/// How many of `left` pixels, or rows of a weight, the next register tile takes. 6 × 2 vectors, with a weight and a broadcast, fill the 16
-/// registers of AVX2; of the 32 of AVX-512, 8 × 2 keep both multipliers busy, and more addresses than that do not fit the other registers.
-/// Every sum has its own lane, so the numbers are the same whatever the tile.
+/// How many of `left` pixels the next register tile takes: all are of nearly one length. With two vectors of channels 10 pixels, a weight and a
+/// broadcast fill the 32 registers of AVX-512 (14 do not fit), 5 the 16 of AVX2. Every sum has its own lane, so the numbers are the same
+/// whatever the tile.
 #[inline(always)]
 fn next_tile<S: Simd>(left: usize) -> usize {
-    if S::F32_LANES >= 16 {
-        return match left {
-            ..=8 => left,
-            _ if left.is_multiple_of(8) => 8,
-            _ if left.is_multiple_of(7) => 7,
-            9..16 => left.div_ceil(2),
-            _ => 8,
-        };
-    }
-    if left == 8 { 4 } else { left.min(6) }
+    let most = if S::F32_LANES >= 16 { 10 } else { 5 };
+    left.div_ceil(left.div_ceil(most))
 }
 
-/// `out[y][x][o] = bias[o] + Σ pad[y + dy][x + dx][i] · w[dy][dx][i][o]`, channels padded to whole tiles of vectors.
+/// `out[y][x][o] = bias[o] + Σ pad[y + dy][i][x + dx] · w[dy][i][dx][o]`.
 ///
-/// `pad` is `[height + 2, width + 2, inputs]`, `weights` `[9 · inputs, outputs]`, `out` `[height · width, outputs]`.
+/// `pad` is `[height + 2, inputs, width + 2]`, `weights` `[3, inputs, 3, outputs]`, `out` `[height, width, outputs]`.
 pub(super) struct Correlation<'a> {
     pub(super) height: usize,
     pub(super) width: usize,
@@ -45,7 +37,7 @@ impl Correlation<'_> {
         }
     }
 
-    /// The weights as `[tile of channels][9 · inputs][vectors]`, zero beyond the last channel.
+    /// The weights as `[tile of channels][3, inputs, 3][vectors]`, zero beyond the last channel.
     #[inline(always)]
     pub(super) fn pack<S: Simd>(&self) -> Vec<f32> {
         let lanes = if self.outputs <= S::F32_LANES { S::F32_LANES } else { 2 * S::F32_LANES };
@@ -69,85 +61,81 @@ impl Correlation<'_> {
                 let mut x = 0;
                 while x < self.width {
                     let pixels = next_tile::<S>(self.width - x);
-                    let mut tiles = 1;
-                    while x + tiles * pixels < self.width && next_tile::<S>(self.width - x - tiles * pixels) == pixels {
-                        tiles += 1;
-                    }
-                    let (from, out) = ([tile * lanes, y, x], &mut *out);
+                    let (of, from, out) = (self, [tile * lanes, y, x], &mut *out);
                     match pixels {
-                        1 => simd.vectorize(Tiles::<V, 1> { of: self, weights, pad, out, from, tiles }),
-                        2 => simd.vectorize(Tiles::<V, 2> { of: self, weights, pad, out, from, tiles }),
-                        3 => simd.vectorize(Tiles::<V, 3> { of: self, weights, pad, out, from, tiles }),
-                        4 => simd.vectorize(Tiles::<V, 4> { of: self, weights, pad, out, from, tiles }),
-                        5 => simd.vectorize(Tiles::<V, 5> { of: self, weights, pad, out, from, tiles }),
-                        7 if S::F32_LANES >= 16 => simd.vectorize(Tiles::<V, 7> { of: self, weights, pad, out, from, tiles }),
-                        8 if S::F32_LANES >= 16 => simd.vectorize(Tiles::<V, 8> { of: self, weights, pad, out, from, tiles }),
-                        _ => simd.vectorize(Tiles::<V, 6> { of: self, weights, pad, out, from, tiles }),
+                        1 => simd.vectorize(Tile::<V, 1> { of, weights, pad, out, from }),
+                        2 => simd.vectorize(Tile::<V, 2> { of, weights, pad, out, from }),
+                        3 => simd.vectorize(Tile::<V, 3> { of, weights, pad, out, from }),
+                        4 => simd.vectorize(Tile::<V, 4> { of, weights, pad, out, from }),
+                        6 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 6> { of, weights, pad, out, from }),
+                        7 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 7> { of, weights, pad, out, from }),
+                        8 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 8> { of, weights, pad, out, from }),
+                        9 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 9> { of, weights, pad, out, from }),
+                        10 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 10> { of, weights, pad, out, from }),
+                        _ => simd.vectorize(Tile::<V, 5> { of, weights, pad, out, from }),
                     }
-                    x += tiles * pixels;
+                    x += pixels;
                 }
             }
         }
     }
 }
 
-/// Tiles of `P` pixels × `V` vectors of channels side by side. A function of its own: many of them in one body would share the registers.
-struct Tiles<'a, const V: usize, const P: usize> {
+/// `P` pixels × `V` vectors of channels. A function of its own: many of them in one body would share the registers.
+struct Tile<'a, const V: usize, const P: usize> {
     of: &'a Correlation<'a>,
     weights: &'a [f32],
     pad: &'a [f32],
     out: &'a mut [f32],
     /// Channel, row and column.
     from: [usize; 3],
-    tiles: usize,
 }
 
-impl<const V: usize, const P: usize> WithSimd for Tiles<'_, V, P> {
+impl<const V: usize, const P: usize> WithSimd for Tile<'_, V, P> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { of, weights, pad, out, from: [channel, y, start], tiles } = self;
+        let Self { of, weights, pad, out, from: [channel, y, x] } = self;
         let (weights, _) = S::as_simd_f32s(weights);
-        let row = 3 * of.inputs;
-        let stride = (of.width + 2) * of.inputs;
+        let side = of.width + 2;
         let lanes = V * S::F32_LANES;
         let count = lanes.min(of.outputs - channel);
-        for x in (0..tiles).map(|tile| start + tile * P) {
-            let mut sums = [[simd.splat_f32s(0.0); V]; P];
-            for (dy, weights) in weights.chunks_exact(row * V).enumerate() {
-                let start = (y + dy) * stride + x * of.inputs;
-                let pixels: [&[f32]; P] = std::array::from_fn(|p| &pad[start + p * of.inputs..][..row]);
-                for (j, w) in weights.chunks_exact(V).enumerate() {
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        for (dy, weights) in weights.chunks_exact(3 * V * of.inputs).enumerate() {
+            let rows = &pad[(y + dy) * side * of.inputs..][..side * of.inputs];
+            for (row, w) in rows.chunks_exact(side).zip(weights.chunks_exact(3 * V)) {
+                let row = &row[x..x + P + 2];
+                for dx in 0..3 {
                     for p in 0..P {
-                        let value = simd.splat_f32s(pixels[p][j]);
+                        let value = simd.splat_f32s(row[p + dx]);
                         for v in 0..V {
-                            sums[p][v] = simd.mul_add_e_f32s(value, w[v], sums[p][v]);
+                            sums[p][v] = simd.mul_add_e_f32s(value, w[dx * V + v], sums[p][v]);
                         }
                     }
                 }
             }
-            // Moved out, not lent: a tile that is borrowed as a whole lives in memory, and the loop above would write it there each time round.
-            for (p, values) in sums.into_iter().enumerate() {
-                let at = (y * of.width + x + p) * of.outputs + channel;
-                if count == lanes {
-                    let (out, _) = S::as_mut_simd_f32s(&mut out[at..at + lanes]);
-                    let (bias, _) = S::as_simd_f32s(&of.bias[channel..channel + lanes]);
-                    for v in 0..V {
-                        out[v] = simd.add_f32s(values[v], bias[v]);
-                    }
-                } else {
-                    let values: &[f32] = pulp::bytemuck::cast_slice(&values);
-                    for ((out, value), bias) in out[at..at + count].iter_mut().zip(values).zip(&of.bias[channel..]) {
-                        *out = value + bias;
-                    }
+        }
+        // Moved out, not lent: a tile that is borrowed as a whole lives in memory, and the loop above would write it there each time round.
+        for (p, values) in sums.into_iter().enumerate() {
+            let at = (y * of.width + x + p) * of.outputs + channel;
+            if count == lanes {
+                let (out, _) = S::as_mut_simd_f32s(&mut out[at..at + lanes]);
+                let (bias, _) = S::as_simd_f32s(&of.bias[channel..channel + lanes]);
+                for v in 0..V {
+                    out[v] = simd.add_f32s(values[v], bias[v]);
+                }
+            } else {
+                let values: &[f32] = pulp::bytemuck::cast_slice(&values);
+                for ((out, value), bias) in out[at..at + count].iter_mut().zip(values).zip(&of.bias[channel..]) {
+                    *out = value + bias;
                 }
             }
         }
     }
 }
 
-/// Adds `Σ_{y,x} pad[y + dy][x + dx][i] · grad[y][x][o]` to `sum[dy][dx][i][o]`: the weight gradient of one image.
+/// Adds `Σ_{y,x} pad[y + dy][i][x + dx] · grad[y][x][o]` to `sum[dy][i][dx][o]`: the weight gradient of one image.
 pub(super) struct WeightGradient {
     pub(super) height: usize,
     pub(super) width: usize,
@@ -158,73 +146,74 @@ pub(super) struct WeightGradient {
 impl WeightGradient {
     #[inline(always)]
     pub(super) fn run<S: Simd>(&self, simd: S, pad: &[f32], grad: &[f32], scratch: &mut Vec<f32>, sum: &mut [f32]) {
-        let lanes = 2 * S::F32_LANES;
+        // Nine taps × two vectors fill the registers of AVX-512; those of AVX2 hold nine × one.
+        let wide = S::F32_LANES >= 16 && self.outputs > S::F32_LANES;
+        let lanes = if wide { 2 * S::F32_LANES } else { S::F32_LANES };
         for channel in (0..self.outputs).step_by(lanes) {
-            // The gradient of one tile of channels, contiguous, so that the loops below stay in the cache.
             let count = lanes.min(self.outputs - channel);
-            scratch.clear();
-            scratch.resize(self.height * self.width * lanes, 0.0);
-            for (to, from) in scratch.chunks_exact_mut(lanes).zip(grad.chunks_exact(self.outputs)) {
-                to[..count].copy_from_slice(&from[channel..channel + count]);
-            }
-            for dy in 0..3 {
-                let row = 3 * self.inputs;
-                let mut j = 0;
-                while j < row {
-                    let count = next_tile::<S>(row - j);
-                    let (of, grad, sum, at) = (self, &scratch[..], &mut *sum, [channel, dy, j]);
-                    match count {
-                        1 => simd.vectorize(Taps::<1> { of, pad, grad, sum, at }),
-                        2 => simd.vectorize(Taps::<2> { of, pad, grad, sum, at }),
-                        3 => simd.vectorize(Taps::<3> { of, pad, grad, sum, at }),
-                        4 => simd.vectorize(Taps::<4> { of, pad, grad, sum, at }),
-                        5 => simd.vectorize(Taps::<5> { of, pad, grad, sum, at }),
-                        7 if S::F32_LANES >= 16 => simd.vectorize(Taps::<7> { of, pad, grad, sum, at }),
-                        8 if S::F32_LANES >= 16 => simd.vectorize(Taps::<8> { of, pad, grad, sum, at }),
-                        _ => simd.vectorize(Taps::<6> { of, pad, grad, sum, at }),
-                    }
-                    j += count;
+            let (grad, stride) = if count == lanes {
+                (grad, [self.outputs, channel])
+            } else {
+                // The last channels, with zeros after them.
+                scratch.clear();
+                scratch.resize(self.height * self.width * lanes, 0.0);
+                for (to, from) in scratch.chunks_exact_mut(lanes).zip(grad.chunks_exact(self.outputs)) {
+                    to[..count].copy_from_slice(&from[channel..]);
+                }
+                (&scratch[..], [lanes, 0])
+            };
+            for input in 0..self.inputs {
+                let (of, sum, at) = (self, &mut *sum, [channel, input]);
+                if wide {
+                    simd.vectorize(Taps::<2> { of, pad, grad, stride, sum, at });
+                } else {
+                    simd.vectorize(Taps::<1> { of, pad, grad, stride, sum, at });
                 }
             }
         }
     }
 }
 
-/// `K` rows of a weight gradient × two vectors of channels.
-struct Taps<'a, const K: usize> {
+/// The nine taps of one input × `V` vectors of channels.
+struct Taps<'a, const V: usize> {
     of: &'a WeightGradient,
     pad: &'a [f32],
     grad: &'a [f32],
+    /// From one pixel of `grad` to the next, and to the first channel.
+    stride: [usize; 2],
     sum: &'a mut [f32],
-    /// Channel, row of the kernel, and which of its `3 · inputs` numbers.
-    at: [usize; 3],
+    /// Channel and input.
+    at: [usize; 2],
 }
 
-impl<const K: usize> WithSimd for Taps<'_, K> {
+impl<const V: usize> WithSimd for Taps<'_, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { of, pad, grad, sum, at: [channel, dy, j] } = self;
-        let (grad, _) = S::as_simd_f32s(grad);
-        let stride = (of.width + 2) * of.inputs;
-        let mut sums = [[simd.splat_f32s(0.0); 2]; K];
-        for (y, grads) in grad.chunks_exact(2 * of.width).enumerate() {
-            let row = &pad[(y + dy) * stride + j..];
-            for (x, g) in grads.chunks_exact(2).enumerate() {
-                let values = &row[x * of.inputs..][..K];
-                for k in 0..K {
-                    let value = simd.splat_f32s(values[k]);
-                    for v in 0..2 {
-                        sums[k][v] = simd.mul_add_e_f32s(value, g[v], sums[k][v]);
+        let Self { of, pad, grad, stride: [stride, from], sum, at: [channel, input] } = self;
+        let side = of.width + 2;
+        let lanes = V * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); V]; 9];
+        for (y, grads) in grad.chunks_exact(of.width * stride).enumerate() {
+            let row = |dy: usize| &pad[((y + dy) * of.inputs + input) * side..][..side];
+            let windows = row(0).windows(3).zip(row(1).windows(3)).zip(row(2).windows(3));
+            for (g, ((a, b), c)) in grads.chunks_exact(stride).zip(windows) {
+                let (g, _) = S::as_simd_f32s(&g[from..from + lanes]);
+                for (dy, values) in [a, b, c].into_iter().enumerate() {
+                    for dx in 0..3 {
+                        let value = simd.splat_f32s(values[dx]);
+                        for v in 0..V {
+                            sums[3 * dy + dx][v] = simd.mul_add_e_f32s(value, g[v], sums[3 * dy + dx][v]);
+                        }
                     }
                 }
             }
         }
-        let count = (2 * S::F32_LANES).min(of.outputs - channel);
+        let count = lanes.min(of.outputs - channel);
         // Moved, as above.
-        for (k, values) in sums.into_iter().enumerate() {
-            let at = (dy * 3 * of.inputs + j + k) * of.outputs + channel;
+        for (tap, values) in sums.into_iter().enumerate() {
+            let at = ((tap / 3 * of.inputs + input) * 3 + tap % 3) * of.outputs + channel;
             let values: &[f32] = pulp::bytemuck::cast_slice(&values);
             sum[at..at + count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
@@ -254,8 +243,22 @@ mod tests {
 
     #[test]
     fn the_numbers_do_not_depend_on_the_width_of_the_registers() {
-        // Every tile of 1 to 8 pixels, and channels that do and do not fill the registers.
-        for (width, inputs, outputs) in [(1, 1, 5), (4, 2, 16), (7, 3, 32), (9, 5, 33), (14, 4, 40), (17, 1, 8), (30, 7, 3)] {
+        // Every tile of 1 to 10 pixels, and channels that do and do not fill the registers.
+        let sizes = [
+            (1, 1, 5),
+            (2, 1, 3),
+            (3, 2, 9),
+            (4, 2, 16),
+            (5, 2, 32),
+            (6, 1, 17),
+            (7, 3, 32),
+            (8, 2, 64),
+            (9, 5, 33),
+            (10, 1, 20),
+            (17, 1, 8),
+            (30, 7, 3),
+        ];
+        for (width, inputs, outputs) in sizes {
             let pad: Vec<f32> = (0..5 * (width + 2) * inputs).map(|i| (i * 7919 % 101) as f32 / 101.0 - 0.5).collect();
             let weights: Vec<f32> = (0..9 * inputs * outputs).map(|i| (i * 6101 % 97) as f32 / 97.0 - 0.5).collect();
             let size = [3, width, inputs, outputs];

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 impl ConvBlock {
     /// The gradient in the convolution's output `[h, w, outputs]` from the one in the pooled output of image `i`; adds to the
-    /// sums of the norm's parameters.
+    /// sums of the norm's parameters, and leaves that of the convolution's bias.
     #[inline(always)]
     pub(super) fn through_norm<S: Simd>(
         &self,
@@ -24,11 +24,8 @@ impl ConvBlock {
         let inverse = &saved.inverse[i * o..(i + 1) * o];
         sums.pooled.resize(grad.len(), 0.0);
         transpose(grad, o, (h / 2) * (w / 2), &mut sums.pooled);
-        if h % 2 + w % 2 > 0 {
-            out.fill(0.0); // the pool leaves a border
-        }
-        let gate = Gate { normal, sides: [h, w], scale, shift, grad: &sums.pooled, out, mean: &mut sums.mean, slope: &mut sums.slope };
-        each(simd, o, gate);
+        let gate = Gate { normal, sides: [h, w], scale, shift, grad: &sums.pooled };
+        each(simd, o, GateSums { gate, mean: &mut sums.mean, slope: &mut sums.slope });
         for c in 0..o {
             sums.shift[c] += sums.mean[c];
             sums.scale[c] += sums.slope[c];
@@ -41,7 +38,7 @@ impl ConvBlock {
         sums.group_slope.extend(sums.slope.iter().zip(scale).map(|(slope, scale)| share * scale * slope));
         average(&mut sums.group_mean, self.group);
         average(&mut sums.group_slope, self.group);
-        each(simd, o, Centred { normal, inverse, scale, mean: &sums.group_mean, slope: &sums.group_slope, out });
+        each(simd, o, Centred { gate, inverse, mean: &sums.group_mean, slope: &sums.group_slope, out, sum: &mut sums.bias });
     }
 }
 
@@ -50,6 +47,7 @@ pub(super) struct NormSums {
     pooled: Vec<f32>,
     pub(super) mean: Vec<f32>,
     pub(super) slope: Vec<f32>,
+    pub(super) bias: Vec<f32>,
     group_mean: Vec<f32>,
     group_slope: Vec<f32>,
     pub(super) scale: Vec<f32>,
@@ -60,7 +58,7 @@ impl NormSums {
     pub(super) fn new(outputs: usize) -> Self {
         let zeros = || vec![0.0; outputs];
         let (group_mean, group_slope) = (vec![], vec![]);
-        Self { pooled: vec![], mean: zeros(), slope: zeros(), group_mean, group_slope, scale: zeros(), shift: zeros() }
+        Self { pooled: vec![], mean: zeros(), slope: zeros(), bias: zeros(), group_mean, group_slope, scale: zeros(), shift: zeros() }
     }
 }
 
@@ -89,9 +87,9 @@ pub(super) fn average(values: &mut [f32], group: usize) {
 }
 
 /// The sum of every channel over the pixels.
-pub(super) struct Sums<'a> {
-    pub(super) z: &'a [f32],
-    pub(super) into: &'a mut [f32],
+struct Sums<'a> {
+    z: &'a [f32],
+    into: &'a mut [f32],
 }
 
 impl Each for Sums<'_> {
@@ -138,125 +136,257 @@ fn sum_of<S: Simd>(simd: S, z: &[f32], o: usize, of: impl Fn(&[f32]) -> S::f32s)
             *sum = simd.add_f32s(*sum, of(&quad[k * o..]));
         }
     }
-    simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3]))
+    total(simd, sums)
 }
 
-/// (z − mean) · inverse, in place.
-pub(super) struct Normalised<'a> {
-    pub(super) z: &'a mut [f32],
+/// (z − mean) · inverse, then scale, shift, ReLU and the mean of 2×2 squares: `[h, w, channels]` to `[h / 2, w / 2, channels]`.
+pub(super) struct Pooled<'a> {
+    pub(super) z: &'a [f32],
+    pub(super) sides: [usize; 2],
     pub(super) mean: &'a [f32],
     pub(super) inverse: &'a [f32],
-}
-
-impl Each for Normalised<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
-        for c in channels.step_by(S::F32_LANES) {
-            let (mean, inverse) = (get::<S>(self.mean, c), get::<S>(self.inverse, c));
-            for pixel in self.z.chunks_exact_mut(o) {
-                let value = simd.mul_f32s(simd.sub_f32s(get::<S>(pixel, c), mean), inverse);
-                put::<S>(pixel, c, value);
-            }
-        }
-    }
-}
-
-/// Scale, shift, ReLU and the mean of 2×2 squares: `[h, w, channels]` to `[h / 2, w / 2, channels]`.
-pub(super) struct Pooled<'a> {
-    pub(super) normal: &'a [f32],
-    pub(super) sides: [usize; 2],
     pub(super) scale: &'a [f32],
     pub(super) shift: &'a [f32],
+    /// The normalised activations, which the backward pass needs; empty where there will be none.
+    pub(super) normal: &'a mut [f32],
     pub(super) pooled: &'a mut [f32],
 }
 
 impl Each for Pooled<'_> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
-        let [h, w] = self.sides;
-        let (quarter, zero) = (simd.splat_f32s(0.25), simd.splat_f32s(0.0));
         for c in channels.step_by(S::F32_LANES) {
-            let (scale, shift) = (get::<S>(self.scale, c), get::<S>(self.shift, c));
-            for y in 0..h / 2 {
-                let rows: [&[f32]; 2] = std::array::from_fn(|dy| &self.normal[(2 * y + dy) * w * o..][..w * o]);
-                let out = &mut self.pooled[y * (w / 2) * o..][..(w / 2) * o];
-                for x in 0..w / 2 {
-                    let relu = |row: &[f32], dx: usize| {
-                        let value = simd.add_f32s(simd.mul_f32s(scale, get::<S>(row, (2 * x + dx) * o + c)), shift);
-                        simd.max_f32s(value, zero)
-                    };
-                    let above = simd.add_f32s(relu(rows[0], 0), relu(rows[0], 1));
-                    let below = simd.add_f32s(relu(rows[1], 0), relu(rows[1], 1));
-                    put::<S>(out, x * o + c, simd.mul_f32s(quarter, simd.add_f32s(above, below)));
-                }
+            let channel = Channel {
+                simd,
+                mean: get::<S>(self.mean, c),
+                inverse: get::<S>(self.inverse, c),
+                scale: get::<S>(self.scale, c),
+                shift: get::<S>(self.shift, c),
+            };
+            if self.normal.is_empty() {
+                self.pool(&channel, c, o);
+            } else {
+                self.keep(&channel, c, o);
             }
         }
     }
 }
 
-/// The gradient behind the pool into that before the ReLU, with its sum and its sum against the normalised activations.
+impl Pooled<'_> {
+    /// The vector of channels at `c`.
+    #[inline(always)]
+    fn pool<S: Simd>(&mut self, channel: &Channel<S>, c: usize, o: usize) {
+        let [h, w] = self.sides;
+        for y in 0..h / 2 {
+            let (above, below) = self.z[2 * y * w * o..][..2 * w * o].split_at(w * o);
+            let out = self.pooled[y * (w / 2) * o..][..(w / 2) * o].chunks_exact_mut(o);
+            for ((above, below), out) in above.chunks_exact(2 * o).zip(below.chunks_exact(2 * o)).zip(out) {
+                let square = [get::<S>(above, c), get::<S>(above, o + c), get::<S>(below, c), get::<S>(below, o + c)];
+                put::<S>(out, c, channel.mean(channel.normalise(square)));
+            }
+        }
+    }
+
+    /// The same, and keeps the normalised activations.
+    #[inline(always)]
+    fn keep<S: Simd>(&mut self, channel: &Channel<S>, c: usize, o: usize) {
+        let [h, w] = self.sides;
+        for y in 0..h / 2 {
+            let rows = 2 * y * w * o..2 * (y + 1) * w * o;
+            let (above, below) = self.z[rows.clone()].split_at(w * o);
+            let (normal_above, normal_below) = self.normal[rows].split_at_mut(w * o);
+            let normal = normal_above.chunks_exact_mut(2 * o).zip(normal_below.chunks_exact_mut(2 * o));
+            let out = self.pooled[y * (w / 2) * o..][..(w / 2) * o].chunks_exact_mut(o);
+            let z = above.chunks_exact(2 * o).zip(below.chunks_exact(2 * o));
+            for (((above, below), (normal_above, normal_below)), out) in z.zip(normal).zip(out) {
+                let square = [get::<S>(above, c), get::<S>(above, o + c), get::<S>(below, c), get::<S>(below, o + c)];
+                let square = channel.normalise(square);
+                put::<S>(normal_above, c, square[0]);
+                put::<S>(normal_above, o + c, square[1]);
+                put::<S>(normal_below, c, square[2]);
+                put::<S>(normal_below, o + c, square[3]);
+                put::<S>(out, c, channel.mean(square));
+            }
+        }
+        for (y, x) in border(h, w) {
+            let at = (y * w + x) * o + c;
+            let [value, ..] = channel.normalise([get::<S>(self.z, at); 4]);
+            put::<S>(self.normal, at, value);
+        }
+    }
+}
+
+/// A vector of channels on its way through norm, ReLU and pool.
+struct Channel<S: Simd> {
+    simd: S,
+    mean: S::f32s,
+    inverse: S::f32s,
+    scale: S::f32s,
+    shift: S::f32s,
+}
+
+// Not closures, here and below: one that the compiler does not inline would be compiled without vector instructions.
+impl<S: Simd> Channel<S> {
+    #[inline(always)]
+    fn normalise(&self, square: [S::f32s; 4]) -> [S::f32s; 4] {
+        let [a, b, c, d] = square;
+        [self.normal(a), self.normal(b), self.normal(c), self.normal(d)]
+    }
+
+    #[inline(always)]
+    fn normal(&self, value: S::f32s) -> S::f32s {
+        self.simd.mul_f32s(self.simd.sub_f32s(value, self.mean), self.inverse)
+    }
+
+    #[inline(always)]
+    fn mean(&self, [a, b, c, d]: [S::f32s; 4]) -> S::f32s {
+        let simd = self.simd;
+        let above = simd.add_f32s(self.relu(a), self.relu(b));
+        let below = simd.add_f32s(self.relu(c), self.relu(d));
+        simd.mul_f32s(simd.splat_f32s(0.25), simd.add_f32s(above, below))
+    }
+
+    #[inline(always)]
+    fn relu(&self, normal: S::f32s) -> S::f32s {
+        let scaled = self.simd.mul_f32s(self.scale, normal);
+        self.simd.max_f32s(self.simd.add_f32s(scaled, self.shift), self.simd.splat_f32s(0.0))
+    }
+}
+
+/// The pixels that the pool leaves out: of an odd height the last row, of an odd width the last column.
+#[inline(always)]
+fn border(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
+    let column = (0..if w % 2 > 0 { h / 2 * 2 } else { 0 }).map(move |y| (y, w - 1));
+    column.chain((h / 2 * 2..h).flat_map(move |y| (0..w).map(move |x| (y, x))))
+}
+
+/// Where the gradient behind the pool passes the ReLU: a quarter of it goes to each pixel that is open.
+#[derive(Clone, Copy)]
 struct Gate<'a> {
     normal: &'a [f32],
     sides: [usize; 2],
     scale: &'a [f32],
     shift: &'a [f32],
+    /// `[h / 2, w / 2, channels]`.
     grad: &'a [f32],
-    out: &'a mut [f32],
-    mean: &'a mut [f32],
-    slope: &'a mut [f32],
 }
 
-impl Each for Gate<'_> {
+/// What is done with the gradient before the ReLU.
+trait Passed<S: Simd> {
+    /// Takes the gradient and the normalised activation at a place; `k` says which pixel of a square it is.
+    fn take(&mut self, simd: S, k: usize, at: usize, normal: S::f32s, passed: S::f32s);
+}
+
+impl Gate<'_> {
+    /// Goes through the squares of the pool, for the vector of channels at `c`.
     #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
+    fn each<S: Simd>(&self, simd: S, c: usize, o: usize, to: &mut impl Passed<S>) {
         let [h, w] = self.sides;
         let (quarter, zero) = (simd.splat_f32s(0.25), simd.splat_f32s(0.0));
-        for c in channels.step_by(S::F32_LANES) {
-            let (scale, shift) = (get::<S>(self.scale, c), get::<S>(self.shift, c));
-            let (mut means, mut slopes) = ([zero; 4], [zero; 4]);
-            for y in 0..h / 2 {
-                let grads = &self.grad[y * (w / 2) * o..][..(w / 2) * o];
-                for x in 0..w / 2 {
-                    let grad = simd.mul_f32s(quarter, get::<S>(grads, x * o + c));
-                    for (k, (dy, dx)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
-                        let at = ((2 * y + dy) * w + 2 * x + dx) * o + c;
-                        let normal = get::<S>(self.normal, at);
-                        let open = simd.greater_than_f32s(simd.add_f32s(simd.mul_f32s(scale, normal), shift), zero);
-                        let passed = simd.select_f32s(open, grad, zero);
-                        put::<S>(self.out, at, passed);
-                        means[k] = simd.add_f32s(means[k], passed);
-                        slopes[k] = simd.add_f32s(slopes[k], simd.mul_f32s(passed, normal));
-                    }
+        let (scale, shift) = (get::<S>(self.scale, c), get::<S>(self.shift, c));
+        for y in 0..h / 2 {
+            let grads = &self.grad[y * (w / 2) * o..][..(w / 2) * o];
+            for x in 0..w / 2 {
+                let grad = simd.mul_f32s(quarter, get::<S>(grads, x * o + c));
+                for (k, (dy, dx)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
+                    let at = ((2 * y + dy) * w + 2 * x + dx) * o + c;
+                    let normal = get::<S>(self.normal, at);
+                    let open = simd.greater_than_f32s(simd.add_f32s(simd.mul_f32s(scale, normal), shift), zero);
+                    to.take(simd, k, at, normal, simd.select_f32s(open, grad, zero));
                 }
             }
-            let total = |sums: [S::f32s; 4]| simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3]));
-            put::<S>(self.mean, c, total(means));
-            put::<S>(self.slope, c, total(slopes));
         }
     }
 }
 
-/// inverse · (scale · out − mean − normal · slope), in place.
+/// The sums over the pixels of the gradient before the ReLU, and of its product with the normalised activations.
+struct GateSums<'a> {
+    gate: Gate<'a>,
+    mean: &'a mut [f32],
+    slope: &'a mut [f32],
+}
+
+impl Each for GateSums<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
+        for c in channels.step_by(S::F32_LANES) {
+            let zeros = [simd.splat_f32s(0.0); 4];
+            let mut sums = ChannelSums::<S> { mean: zeros, slope: zeros };
+            self.gate.each(simd, c, o, &mut sums);
+            put::<S>(self.mean, c, total(simd, sums.mean));
+            put::<S>(self.slope, c, total(simd, sums.slope));
+        }
+    }
+}
+
+struct ChannelSums<S: Simd> {
+    mean: [S::f32s; 4],
+    slope: [S::f32s; 4],
+}
+
+impl<S: Simd> Passed<S> for ChannelSums<S> {
+    #[inline(always)]
+    fn take(&mut self, simd: S, k: usize, _: usize, normal: S::f32s, passed: S::f32s) {
+        self.mean[k] = simd.add_f32s(self.mean[k], passed);
+        self.slope[k] = simd.add_f32s(self.slope[k], simd.mul_f32s(passed, normal));
+    }
+}
+
+/// inverse · (scale · g − mean − normal · slope), where g is what passes the gate, and its sum over the pixels.
 struct Centred<'a> {
-    normal: &'a [f32],
+    gate: Gate<'a>,
     inverse: &'a [f32],
-    scale: &'a [f32],
     mean: &'a [f32],
     slope: &'a [f32],
     out: &'a mut [f32],
+    sum: &'a mut [f32],
 }
 
 impl Each for Centred<'_> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
+        let [h, w] = self.gate.sides;
+        let zero = simd.splat_f32s(0.0);
         for c in channels.step_by(S::F32_LANES) {
-            let (inverse, scale) = (get::<S>(self.inverse, c), get::<S>(self.scale, c));
-            let (mean, slope) = (get::<S>(self.mean, c), get::<S>(self.slope, c));
-            for (normal, out) in self.normal.chunks_exact(o).zip(self.out.chunks_exact_mut(o)) {
-                let centred = simd.sub_f32s(simd.mul_f32s(scale, get::<S>(out, c)), mean);
-                let value = simd.sub_f32s(centred, simd.mul_f32s(get::<S>(normal, c), slope));
-                put::<S>(out, c, simd.mul_f32s(inverse, value));
+            let mut channel = CentredChannel::<S> {
+                inverse: get::<S>(self.inverse, c),
+                scale: get::<S>(self.gate.scale, c),
+                mean: get::<S>(self.mean, c),
+                slope: get::<S>(self.slope, c),
+                out: self.out,
+                sums: [zero; 4],
+            };
+            self.gate.each(simd, c, o, &mut channel);
+            for (k, (y, x)) in border(h, w).enumerate() {
+                let at = (y * w + x) * o + c;
+                channel.take(simd, k % 4, at, get::<S>(self.gate.normal, at), zero);
             }
+            put::<S>(self.sum, c, total(simd, channel.sums));
         }
     }
+}
+
+struct CentredChannel<'a, S: Simd> {
+    inverse: S::f32s,
+    scale: S::f32s,
+    mean: S::f32s,
+    slope: S::f32s,
+    out: &'a mut [f32],
+    sums: [S::f32s; 4],
+}
+
+impl<S: Simd> Passed<S> for CentredChannel<'_, S> {
+    #[inline(always)]
+    fn take(&mut self, simd: S, k: usize, at: usize, normal: S::f32s, passed: S::f32s) {
+        let centred = simd.sub_f32s(simd.mul_f32s(self.scale, passed), self.mean);
+        let value = simd.mul_f32s(self.inverse, simd.sub_f32s(centred, simd.mul_f32s(normal, self.slope)));
+        put::<S>(self.out, at, value);
+        self.sums[k] = simd.add_f32s(self.sums[k], value);
+    }
+}
+
+/// The sum of four sums that were kept apart so that none waits for itself.
+#[inline(always)]
+fn total<S: Simd>(simd: S, sums: [S::f32s; 4]) -> S::f32s {
+    simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3]))
 }

@@ -102,7 +102,7 @@ impl ConvBlock {
     }
 }
 
-/// Derivatives of the gradients, summed over the images: weight `[3, 3, inputs, outputs]`, then bias, scale and shift.
+/// Derivatives of the gradients, summed over the images: weight `[3, inputs, 3, outputs]`, then bias, scale and shift.
 struct Sums {
     weight: Vec<f32>,
     rest: Vec<f32>,
@@ -130,8 +130,8 @@ impl WithSimd for Forward<'_> {
         let ((h, w), o) = (block.sides(saved), block.outputs);
         let [_, inputs, height, width] = saved.shape;
         let moves = !tangent.x.is_empty();
-        let direction = block.taps_first(&moving.v[0]);
-        let weights = if moves { interleaved(&direction, &block.taps_first(&moving.w[0]), inputs * o) } else { direction };
+        let direction = block.outputs_last(&moving.v[0]);
+        let weights = if moves { interleaved(&direction, &block.outputs_last(&moving.w[0]), 3 * inputs * o) } else { direction };
         let channels = if moves { 2 * inputs } else { inputs };
         let correlation = Correlation { height: h, width: w, inputs: channels, outputs: o, weights: &weights, bias: &moving.v[1] };
         let packed = correlation.pack::<S>();
@@ -212,7 +212,7 @@ impl WithSimd for Backward<'_> {
         let Self { block, moving, saved, tangent, grads, sums, x } = self;
         let ((h, w), o) = (block.sides(saved), block.outputs);
         let [n, inputs, height, width] = saved.shape;
-        let weights = interleaved(&block.turned(&moving.v[0]), &block.turned(&moving.w[0]), o * inputs);
+        let weights = interleaved(&block.turned(&moving.v[0]), &block.turned(&moving.w[0]), 3 * o * inputs);
         let bias = vec![0.0; inputs];
         let adjoint = Correlation { height, width, inputs: 2 * o, outputs: inputs, weights: &weights, bias: &bias };
         let packed = adjoint.pack::<S>();
