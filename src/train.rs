@@ -285,6 +285,14 @@ pub(crate) fn chunk_of(device: &Device) -> usize {
     }
 }
 
+/// The size of the parts that `count` records are handled in, at most `most` each: all of nearly one size, and from five parts on a multiple of
+/// four, so that no core waits for one that has a part more. Depends on the numbers alone, as the results do.
+pub(crate) fn even_part(count: usize, most: usize) -> usize {
+    let parts = count.div_ceil(most.max(1)).max(1);
+    let parts = if parts > 4 { parts.next_multiple_of(4) } else { parts };
+    count.div_ceil(parts).max(1)
+}
+
 /// Labelled records as a network sees them (normalised), row-major.
 pub(crate) struct Rows<'a> {
     pub(crate) x: &'a [f32],
@@ -314,7 +322,7 @@ impl Rows<'_> {
             rows = augment.draws(self.shape, positions.len(), &mut rng).apply(&rows);
         }
         let seed = rng.next_u64();
-        let chunk = chunk_of(kind).min(positions.len()).max(1);
+        let chunk = even_part(positions.len(), chunk_of(kind));
         let parts: Vec<(Tensor<1>, Vec<Tensor<1>>)> = positions
             .par_chunks(chunk)
             .zip(rows.par_chunks(chunk * d))
@@ -348,5 +356,21 @@ impl Rows<'_> {
             }
         }
         Tensor::from_data(TensorData::new(targets, [positions.len(), k]), device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::even_part;
+
+    #[test]
+    fn parts_have_nearly_one_size_and_many_are_a_multiple_of_four() {
+        for (count, most, parts) in
+            [(0, 32, 1), (20, 32, 1), (64, 32, 2), (100, 32, 4), (130, 32, 8), (256, 32, 8), (260, 32, 12), (500, usize::MAX, 1), (7, 0, 8)]
+        {
+            let size = even_part(count, most);
+            assert!(size <= most.max(1) && size * parts >= count, "{count} in parts of {size}");
+            assert!(count == 0 || (count - 1) / size < parts, "{count} in parts of {size}");
+        }
     }
 }

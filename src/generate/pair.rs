@@ -3,7 +3,7 @@
 use crate::lab::{Deadline, Rng};
 use crate::nn::{Layer, Net, Optimizer, PerSample, SampleGradients, to_host};
 use crate::privacy::{DpSgd, Event, Mechanism};
-use crate::train::chunk_of;
+use crate::train::{chunk_of, even_part};
 use crate::{Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
 use rand::seq::SliceRandom;
@@ -172,7 +172,7 @@ fn mean(positions: &[usize], lab: &Lab, each: impl Fn(&[usize]) -> Result<Sample
     let device = lab.open()?;
     let share = 1.0 / positions.len() as f32;
     let parts: Result<Vec<Vec<Tensor<1>>>> = positions
-        .par_chunks(chunk_of(lab.device()).min(positions.len()).max(1))
+        .par_chunks(even_part(positions.len(), chunk_of(lab.device())))
         .map(|part| {
             let factors = Tensor::from_data(TensorData::new(vec![share; part.len()], [part.len()]), &device);
             Ok(each(part)?.weighted_sum(factors))

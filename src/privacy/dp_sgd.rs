@@ -31,6 +31,7 @@ use super::randomness::Source;
 use super::{Event, Randomness};
 use crate::lab::Rng;
 use crate::nn::{PerSample, SampleGradients, to_host};
+use crate::train::{chunk_of, even_part};
 use crate::{Device, Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
@@ -173,7 +174,7 @@ impl Mechanism {
     ) -> Result<Vec<Tensor<1>>> {
         let device = kind.open()?;
         let variants = self.config.augmentations;
-        let chunk = (crate::train::chunk_of(kind).min(self.config.physical_batch) / variants).max(1);
+        let chunk = even_part(positions.len(), chunk_of(kind).min(self.config.physical_batch) / variants);
         let parts: Result<Vec<Vec<Tensor<1>>>> = positions
             .par_chunks(chunk)
             .enumerate()
