@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ KERNEL = REPO / "notebooks/kernel"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freelunch"
 PAGES = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target") / "pages"
 EVCXR_VERSION = "0.22.0"
+MEMORY_FOR_ALL = 7 << 30  # four compilers at a time
 DYLIB = "libfreelunch.dylib" if sys.platform == "darwin" else "libfreelunch.so"
 
 
@@ -76,9 +78,7 @@ def start(options: argparse.Namespace) -> None:
         make_pages(options.pages)
     rust = find_rust()
     announce(rust)
-    python = install_jupyter()
-    evcxr = install_evcxr(rust)
-    build_library(rust, options.features)
+    python, evcxr = make(rust, options.features)
     kernels = register_kernel(rust, python, evcxr, options.register)
     if options.measure:
         arguments = ["-B", str(KERNEL / "measure.py")]
@@ -141,6 +141,16 @@ def announce(rust: Rust) -> None:
         missing.append("the library and its 350 dependencies (15 to 20 minutes)")
     if missing:
         print(f"To build, once: {' and '.join(missing)}, as measured on two cores.", flush=True)
+
+
+def make(rust: Rust, features: str) -> tuple[Path, Path]:
+    """JupyterLab, the kernel and the library; returns the first two. None needs another, and each leaves a core idle now and then, so they
+    are made at the same time, where there is the memory for it."""
+    with ThreadPoolExecutor(max_workers=3 if memory() >= MEMORY_FOR_ALL else 1) as workers:
+        library = workers.submit(build_library, rust, features)
+        python, evcxr = workers.submit(install_jupyter), workers.submit(install_evcxr, rust)
+    library.result()
+    return python.result(), evcxr.result()
 
 
 def install_jupyter() -> Path:
@@ -286,6 +296,14 @@ def works(command: list) -> bool:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
+
+
+def memory() -> float:
+    """Bytes of memory of this machine, as far as it tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
 
 
 def jupyter_data() -> Path:
