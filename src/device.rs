@@ -24,8 +24,10 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU by index, through burn-cuda (feature `cuda`).
     Cuda(usize),
-    /// The default GPU of the Vulkan driver, through burn-wgpu (feature `vulkan`).
+    /// The default GPU of the Vulkan driver, through burn-wgpu with SPIR-V (feature `vulkan`).
     Vulkan,
+    /// The default GPU, through burn-wgpu with WGSL: over Vulkan, Metal or DirectX, whichever the machine has (feature `wgpu`).
+    Wgpu,
     /// A device of another process or machine, `ws://host:port`, through burn-remote (feature `remote`).
     Remote(String),
 }
@@ -34,7 +36,7 @@ impl Device {
     /// The device named by the environment variable `FREELUNCH_DEVICE`, else the CPU.
     ///
     /// # Errors
-    /// [`Error::Config`] when the variable holds something else than `cpu`, `cuda`, `cuda:N`, `vulkan` or `remote:ws://host:port`.
+    /// [`Error::Config`] when the variable holds something else than `cpu`, `cuda`, `cuda:N`, `vulkan`, `wgpu` or `remote:ws://host:port`.
     pub fn best() -> Result<Self> {
         match std::env::var("FREELUNCH_DEVICE") {
             Ok(name) => name.parse(),
@@ -81,6 +83,7 @@ impl Device {
             kind("Cpu", "cpu", cfg!(feature = "cpu")),
             kind("Cuda", "cuda", cfg!(feature = "cuda")),
             kind("Vulkan", "vulkan", cfg!(feature = "vulkan")),
+            kind("Wgpu", "wgpu", cfg!(feature = "wgpu")),
             kind("Remote", "remote", cfg!(feature = "remote")),
         ]
     }
@@ -93,6 +96,8 @@ impl Device {
             Self::Cuda(index) => Ok(burn::tensor::Device::cuda(*index)),
             #[cfg(feature = "vulkan")]
             Self::Vulkan => Ok(burn::tensor::Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(burn::tensor::Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(feature = "remote")]
             Self::Remote(url) => {
                 let host = burn::tensor::remote::RemoteHost::websocket(url);
@@ -123,6 +128,9 @@ impl Device {
             Self::Vulkan => {
                 "use smaller batches or a narrower network; on a machine without a Vulkan driver use Device::Cpu (FREELUNCH_DEVICE=cpu)"
             }
+            Self::Wgpu => {
+                "use smaller batches or a narrower network; on a machine without a GPU's driver use Device::Cpu (FREELUNCH_DEVICE=cpu)"
+            }
             Self::Remote(_) => "see that the server runs and can be reached, then do it again: a lab that keeps finds what was finished",
         }
     }
@@ -132,6 +140,7 @@ impl Device {
             Self::Cpu => "cpu",
             Self::Cuda(_) => "cuda",
             Self::Vulkan => "vulkan",
+            Self::Wgpu => "wgpu",
             Self::Remote(_) => "remote",
         }
     }
@@ -175,6 +184,7 @@ impl fmt::Display for Device {
             Self::Cpu => write!(f, "cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
             Self::Vulkan => write!(f, "vulkan"),
+            Self::Wgpu => write!(f, "wgpu"),
             Self::Remote(url) => write!(f, "remote:{url}"),
         }
     }
@@ -184,11 +194,12 @@ impl FromStr for Device {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let unknown = || Error::config(format!("device is {name:?}"), "expected cpu, cuda, cuda:N, vulkan or remote:ws://host:port");
+        let unknown = || Error::config(format!("device is {name:?}"), "expected cpu, cuda, cuda:N, vulkan, wgpu or remote:ws://host:port");
         match name.split_once(':') {
             None if name == "cpu" => Ok(Self::Cpu),
             None if name == "cuda" => Ok(Self::Cuda(0)),
             None if name == "vulkan" => Ok(Self::Vulkan),
+            None if name == "wgpu" => Ok(Self::Wgpu),
             Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| unknown()),
             Some(("remote", url)) if !url.is_empty() => Ok(Self::Remote(url.to_string())),
             _ => Err(unknown()),
@@ -202,7 +213,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for device in [Device::Cpu, Device::Cuda(3), Device::Vulkan, Device::Remote("ws://host:3000".into())] {
+        for device in [Device::Cpu, Device::Cuda(3), Device::Vulkan, Device::Wgpu, Device::Remote("ws://host:3000".into())] {
             assert_eq!(device.to_string().parse::<Device>().unwrap(), device);
         }
         assert!("gpu".parse::<Device>().unwrap_err().to_string().contains("\"gpu\""));
