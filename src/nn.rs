@@ -117,6 +117,11 @@ impl Layer {
         }
     }
 
+    /// Whether the layer is a convolution or a matrix product, with a bias after its weight.
+    pub(crate) fn multiplies(&self) -> bool {
+        matches!(self, Self::Conv2d(_) | Self::ConvTranspose2d(_) | Self::Linear(_))
+    }
+
     /// The shape `[c, h, w]` that comes out when `shape` goes in, or what does not fit, as a sentence.
     pub(crate) fn output_shape(&self, [c, h, w]: [usize; 3]) -> Result<[usize; 3], String> {
         let expect = |name: &str, wanted: usize, found: usize| {

@@ -36,5 +36,5 @@ pub use crate::roc::Roc;
 pub use crate::service::{BlackBox, CopyAttack, Defence, DefenceStudy, HttpClient, MembershipByService, Service, Serving};
 pub use crate::stats::{MeanInterval, Rate};
 pub use crate::synthesize::Synthesize;
-pub use crate::train::{Evaluation, KernelModel, KernelRidge, Model, Schedule, Train};
+pub use crate::train::{Evaluation, KernelModel, KernelRidge, Model, Precision, Schedule, Train};
 pub use crate::{Device, Error, Lab, Result};

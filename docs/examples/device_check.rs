@@ -26,6 +26,10 @@ fn main() -> Result<()> {
             ("ConvNet, 2 epochs", Train::new(Arch::conv_net().with_width(32)).with_epochs(2)),
             ("ConvNet, 2 epochs of batches of 512", Train::new(Arch::conv_net().with_width(128)).with_epochs(2).with_batch(512)),
             (
+                "ConvNet, 2 epochs, mixed precision",
+                Train::new(Arch::conv_net().with_width(32)).with_epochs(2).with_precision(Precision::Mixed),
+            ),
+            (
                 "ConvNet, DP-SGD, 2 epochs",
                 Train::new(Arch::conv_net().with_width(16))
                     .with_epochs(2)

@@ -2,6 +2,7 @@
 
 use super::Signals;
 use crate::{Error, Result};
+use std::borrow::Cow;
 
 /// A statistic `[models][n, queries]` of every model but the target, whose members stay out of sight.
 #[derive(Debug, Clone)]
@@ -23,6 +24,16 @@ pub(crate) fn every_model(signals: &Signals, statistic: impl Fn(usize) -> Result
         }
     }
     Ok(values)
+}
+
+/// Who was a member of `model`, each record's answer once for each of `queries`, `[n, queries]`.
+pub(crate) fn members_of_rows(signals: &Signals, model: usize, queries: usize) -> Cow<'_, [bool]> {
+    let n = signals.len();
+    let members = &signals.membership()[model * n..(model + 1) * n];
+    match queries {
+        1 => Cow::Borrowed(members),
+        _ => Cow::Owned(members.iter().flat_map(|&member| std::iter::repeat_n(member, queries)).collect()),
+    }
 }
 
 impl<'a> Shadows<'a> {

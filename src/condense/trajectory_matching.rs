@@ -46,7 +46,7 @@ pub use experts::Experts;
 use super::init::Init;
 use crate::augment::{Augment, Pairing};
 use crate::device::guarded;
-use crate::nn::{Arch, Loss, Optimizer};
+use crate::nn::{Arch, Optimizer};
 use crate::synthesize::Synthesize;
 use crate::train::{Schedule, Train};
 use crate::{Dataset, Error, Lab, Result};
@@ -121,14 +121,12 @@ impl TrajectoryMatching {
             augment: augment.clone(),
             experts: 100,
             expert: Train {
-                arch: Arch::conv_net(),
                 epochs: 50,
                 batch: 256,
                 optimizer: Optimizer::Sgd { rate: 0.01, momentum: 0.0, weight_decay: 0.0 },
                 schedule: Schedule::Constant,
-                loss: Loss::CrossEntropy,
                 augment,
-                privacy: None,
+                ..Train::new(Arch::conv_net())
             },
             experts_in: None,
         }

@@ -7,7 +7,7 @@ use super::per_sample::{Part, PerSample, SampleGradients};
 use super::{Layer, Saved};
 use crate::lab::Rng;
 use crate::{Error, Result};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 /// Layers with their parameters. Cloning shares the tensors.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(crate) struct Net {
 #[derive(Clone)]
 enum Stage {
     Layer(Layer),
+    /// A layer of products whose factors are rounded to bfloat16. Weights, sums over records and what other layers do stay in 32 bits.
+    Mixed(Layer),
     Block(ConvBlock),
 }
 
@@ -49,7 +51,7 @@ impl Stage {
 
     fn parameters(&self) -> usize {
         match self {
-            Self::Layer(layer) => layer.parameters().len(),
+            Self::Layer(layer) | Self::Mixed(layer) => layer.parameters().len(),
             Self::Block(_) => ConvBlock::PARAMETERS,
         }
     }
@@ -59,6 +61,10 @@ impl Stage {
             Self::Layer(layer) => {
                 let (y, saved) = layer.forward(w, x, seed);
                 (y, Kept::Layer(saved))
+            }
+            Self::Mixed(layer) => {
+                let (y, saved) = layer.forward(&w.iter().cloned().map(narrow).collect::<Vec<_>>(), narrow(x), seed);
+                (wide(y), Kept::Layer(saved))
             }
             Self::Block(block) => {
                 let (y, saved) = block.forward(w, x, saving);
@@ -74,6 +80,19 @@ impl Stage {
                 let weights = if wanted.weights { layer.weight_gradients(saved, grad.clone()) } else { vec![] };
                 let input = if wanted.input { Some(layer.input_gradient(w, saved, grad)) } else { None };
                 (weights, input)
+            }
+            (Self::Mixed(layer), Kept::Layer(saved)) => {
+                let factor = narrow(grad.clone());
+                let mut weights = vec![];
+                if wanted.weights {
+                    weights.extend(layer.weight_gradients(saved, factor.clone()).into_iter().map(wide));
+                    // The bias's is a sum, not a product.
+                    if let Some(bias) = weights.last_mut() {
+                        *bias = grad.sum_dims(&[0, 2, 3]).reshape([-1]);
+                    }
+                }
+                let narrowed = || w.iter().cloned().map(narrow).collect::<Vec<_>>();
+                (weights, wanted.input.then(|| wide(layer.input_gradient(&narrowed(), saved, factor))))
             }
             (Self::Block(block), Kept::Block(saved)) => block.gradients(w, saved, grad, wanted),
             _ => (vec![], Some(grad)), // a tape of another network: cannot happen inside Net
@@ -102,6 +121,12 @@ impl Net {
     /// `fuse` runs whole blocks where it can, which autodiff cannot look into.
     pub(crate) fn on(layers: Vec<Layer>, weights: Vec<Tensor<1>>, fuse: bool) -> Self {
         Self { stages: Stage::all(&layers, fuse), layers, weights }
+    }
+
+    /// The same network, whose convolutions and matrix products round their factors to bfloat16.
+    pub(crate) fn mixed(&self) -> Self {
+        let stage = |layer: &Layer| if layer.multiplies() { Stage::Mixed(layer.clone()) } else { Stage::Layer(layer.clone()) };
+        Self { layers: self.layers.clone(), stages: self.layers.iter().map(stage).collect(), weights: self.weights.clone() }
     }
 
     pub(crate) fn layers(&self) -> &[Layer] {
@@ -185,7 +210,7 @@ impl Net {
             let w = &self.weights[at..at + count];
             let wanted = input || at > 0;
             match (stage, kept) {
-                (Stage::Layer(layer), Kept::Layer(saved)) => {
+                (Stage::Layer(layer) | Stage::Mixed(layer), Kept::Layer(saved)) => {
                     if count > 0 {
                         parts.push(Part::of(layer, saved, out.clone(), how));
                     }
@@ -223,6 +248,17 @@ impl Net {
     pub(crate) fn host_weights(&self) -> Result<Vec<Vec<f32>>> {
         self.weights.iter().map(|w| to_host(w.clone())).collect()
     }
+}
+
+/// Rounded to bfloat16. The processor multiplies the rounded numbers in 32 bits, as the units of a GPU add up their products.
+fn narrow<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let on_cpu = crate::device::is_cpu(&tensor.device());
+    let rounded = tensor.cast(FloatDType::BF16);
+    if on_cpu { wide(rounded) } else { rounded }
+}
+
+fn wide<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    tensor.cast(FloatDType::F32)
 }
 
 fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {

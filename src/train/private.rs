@@ -1,6 +1,6 @@
 //! Training with differential privacy: the epochs of [`DpSgd`], on Poisson samples instead of shuffled batches.
 
-use super::{Rows, Train};
+use super::{Precision, Rows, Train};
 use crate::lab::Rng;
 use crate::nn::{Net, PerSample, SampleGradients, to_tensor};
 use crate::privacy::mixing::refuse_mixing;
@@ -48,6 +48,9 @@ impl Train {
     pub(super) fn check_privacy(&self) -> Result<()> {
         let Some(privacy) = &self.privacy else { return Ok(()) };
         privacy.check()?;
+        if self.precision == Precision::Mixed {
+            return Err(Error::config("privacy in mixed precision", "clipping needs exact lengths: use Precision::Single"));
+        }
         if privacy.augmentations > 1 && self.augment.is_none() {
             let what = format!("{} augmentations of each record without an augmentation", privacy.augmentations);
             return Err(Error::config(what, "name one with_augment, or leave augmentations at 1"));

@@ -3,7 +3,7 @@
 use super::{Convention, Statistic};
 use crate::Result;
 use crate::attack::Signals;
-use crate::attack::shadows::every_model;
+use crate::attack::shadows::{every_model, members_of_rows};
 use crate::simd::{Loops, vectorized};
 use rayon::prelude::*;
 
@@ -37,11 +37,7 @@ impl Values {
 
     /// Any finite values, `[models][n, queries]`.
     pub(in crate::attack) fn with_rows(rows: Vec<Vec<f64>>, signals: &Signals, queries: usize) -> Self {
-        let of_model = |members: &[bool]| match queries {
-            1 => members.to_vec(),
-            _ => members.iter().flat_map(|&member| std::iter::repeat_n(member, queries)).collect(),
-        };
-        let inside = signals.membership().chunks(signals.len()).map(of_model).collect();
+        let inside = (0..signals.models()).map(|model| members_of_rows(signals, model, queries).into_owned()).collect();
         Self { rows, inside, queries }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::Signals;
 use super::super::likelihood_ratio::Mode;
-use super::super::shadows::Shadows;
+use super::super::shadows::{Shadows, members_of_rows};
 use super::{RelativeLikelihood, Ties};
 use crate::Result;
 use crate::simd::elementary::{exp, ln};
@@ -134,7 +134,7 @@ const BLOCK: usize = 256;
 fn log_means(shadows: &Shadows, side: bool) -> Vec<f64> {
     let queries = shadows.signals.queries();
     let row = |&model: &usize| {
-        let inside = members_of_rows(shadows.signals.membership(), model, shadows.signals.len(), queries);
+        let inside = members_of_rows(shadows.signals, model, queries);
         (shadows.values[model].as_slice(), inside)
     };
     let rows: Vec<(&[f64], Cow<[bool]>)> = shadows.all_models().iter().map(row).collect();
@@ -142,15 +142,6 @@ fn log_means(shadows: &Shadows, side: bool) -> Vec<f64> {
     let blocks = means.par_chunks_mut(BLOCK).enumerate();
     blocks.for_each(|(block, means)| vectorized(LogMeans { rows: &rows, side, start: block * BLOCK, means }));
     means
-}
-
-/// Who was a member of `model`, each record's answer once for each query.
-fn members_of_rows(membership: &[bool], model: usize, n: usize, queries: usize) -> Cow<'_, [bool]> {
-    let members = &membership[model * n..(model + 1) * n];
-    match queries {
-        1 => Cow::Borrowed(members),
-        _ => Cow::Owned(members.iter().flat_map(|&member| std::iter::repeat_n(member, queries)).collect()),
-    }
 }
 
 /// Writes the logarithms of the mean p over the rows on one side, for the values from `start` on. A row has the log p of one model and its members.

@@ -7,7 +7,7 @@ use super::*;
 use crate::Device as Kind;
 use crate::condense::descent::State;
 use crate::condense::init::Start;
-use crate::nn::{AvgPool, Conv2d, Layer, Linear, Net};
+use crate::nn::{AvgPool, Conv2d, Layer, Linear, Loss, Net};
 use crate::train::{Pass, Rows};
 
 fn lab() -> Lab {

@@ -35,6 +35,7 @@ impl Stage {
     fn moves(&self) -> bool {
         match self {
             Self::Block(_) => true,
+            Self::Mixed(_) => false,
             Self::Layer(layer) => matches!(
                 layer,
                 Layer::Linear(_)

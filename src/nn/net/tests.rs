@@ -113,6 +113,28 @@ fn strided_convolution_backward_agrees_with_autodiff() {
 }
 
 #[test]
+fn mixed_precision_rounds_products_and_nothing_else() {
+    // bfloat16 keeps 8 bits: a factor is off by at most 2^-9 of itself. Behind norms and ReLUs, on random numbers, errors grow.
+    let cases = [
+        (Arch::Logistic.layers([30, 1, 1], 3).unwrap(), [6, 30, 1, 1], 5e-3),
+        (Arch::Mlp { hidden: vec![20] }.layers([30, 1, 1], 3).unwrap(), [6, 30, 1, 1], 0.1),
+        (Arch::conv_net().with_width(8).with_depth(2).layers([1, 16, 16], 3).unwrap(), [6, 1, 16, 16], 0.1),
+    ];
+    for (layers, shape, most) in cases {
+        let (net, x, one_hot) = problem(layers, shape);
+        let gradients = |net: &Net| -> Vec<f32> {
+            let (logits, tape) = net.forward_saving(x.clone());
+            let (_, grad) = Loss::CrossEntropy.of(logits, one_hot.clone());
+            net.weight_gradients(&tape, grad).into_iter().flat_map(|w| to_host(w).unwrap()).collect()
+        };
+        let (single, mixed) = (gradients(&net), gradients(&net.mixed()));
+        let length = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+        let error = length(&mut single.iter().zip(&mixed).map(|(a, b)| a - b)) / length(&mut single.iter().copied());
+        assert!(error > 1e-4 && error < most, "{error}, expected less than {most}");
+    }
+}
+
+#[test]
 fn optimisers_follow_their_formulas() {
     let device = Lab::on(Kind::Cpu).unwrap().open().unwrap();
     let run = |optimizer: Optimizer| {
