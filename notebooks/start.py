@@ -106,7 +106,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--pages", nargs="?", type=Path, const=PAGES, metavar="DIR", help=f"make HTML pages of all notebooks in {PAGES}")
     parser.add_argument("--solutions", action="store_true", help="with --run: run the hidden solutions of the exercises, too")
     parser.add_argument("--measure", action="store_true", help="measure the kernel's latencies against those of an empty kernel")
-    parser.add_argument("--features", default="", metavar="LIST", help="features of the library: cuda, vulkan, remote")
+    parser.add_argument("--features", default="", metavar="LIST", help="features of the library: cuda, vulkan, wgpu, remote")
     parser.add_argument("--register", action="store_true", help="show the kernel to other Jupyter programs of this user as well (VS Code)")
     parser.add_argument("--folder", type=Path, help="the folder that JupyterLab shows; default: this checkout, with the first notebook open")
     parser.add_argument("--port", type=int, default=8888)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with a GPU: builds the library with its backend, checks it against the CPU, and times everything, in one go.
 #
-#   tests/bench/gpu.sh [cuda|vulkan] [DEVICE]      DEVICE: cuda, cuda:1, vulkan; default: the backend itself
+#   tests/bench/gpu.sh [cuda|vulkan|wgpu] [DEVICE]      DEVICE: cuda, cuda:1, vulkan, wgpu; default: the backend itself
 #
 # Writes a log and a table to target/gpu/. Not yet run on a GPU: see docs/gpu.md for what was checked without one.
 set -euo pipefail
@@ -11,8 +11,8 @@ backend=${1:-cuda}
 device=${2:-$backend}
 case $backend in
   cuda) [ "$(command -v nvidia-smi)" ] || { echo "no nvidia-smi: is there an NVIDIA driver?" >&2; exit 1; } ;;
-  vulkan) [ "$(command -v vulkaninfo)" ] || echo "no vulkaninfo: cannot name the device" >&2 ;;
-  *) echo "$backend is no backend: expected cuda or vulkan" >&2; exit 1 ;;
+  vulkan | wgpu) [ "$(command -v vulkaninfo)" ] || echo "no vulkaninfo: cannot name the device" >&2 ;;
+  *) echo "$backend is no backend: expected cuda, vulkan or wgpu" >&2; exit 1 ;;
 esac
 out=${CARGO_TARGET_DIR:-target}/gpu
 mkdir -p "$out"

@@ -5,6 +5,7 @@
 mod audits;
 mod catalogue;
 mod contract;
+mod devices;
 mod game;
 mod golden_attacks;
 mod golden_lira;
