@@ -22,7 +22,7 @@ use crate::lab::Rng;
 use crate::nn::{Arch, Loss, Net, Optimizer, to_host, to_tensor};
 use crate::privacy::{DpSgd, Reserved};
 use crate::{Dataset, Device, Error, Lab, Result};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 use rand::Rng as _;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -274,6 +274,10 @@ impl Train {
         lab: &Lab,
         mut after: impl FnMut(usize, f64, &Net) -> Result<bool>,
     ) -> Result<()> {
+        if self.precision == Precision::Mixed && !lab.open()?.supports_dtype(FloatDType::BF16) {
+            let remedy = "use Precision::Single, or the processor to see what the accuracy would be";
+            return Err(Error::device(lab.device(), "it does not compute in bfloat16", remedy));
+        }
         let x = data.normalized();
         let rows = Rows { x: &x, labels: data.labels(), soft: self.soft(data), shape: data.shape(), classes: data.classes() };
         let mut steps = self.optimizer.start();
