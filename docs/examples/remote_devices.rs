@@ -96,9 +96,15 @@ fn demonstrate() -> Result<()> {
     let second_address = free_address()?;
     let second = started(&["serve", &second_address.to_string()], false)?;
     wait_for(second_address);
-    let both = Lab::new()?.across([device, format!("remote:ws://{second_address}").parse()?])?.seed(1).quiet();
-    let spread = play_in(&both)?;
-    println!("game across two servers equal to one on the first alone, to the byte: {}", spread.logits() == whole.logits());
+    let second_device: Device = format!("remote:ws://{second_address}").parse()?;
+    let start = Instant::now();
+    play_in(&Lab::on(device.clone())?.seed(1).quiet())?;
+    let one = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let spread = play_in(&Lab::new()?.across([device, second_device])?.seed(1).quiet())?;
+    let two = start.elapsed().as_secs_f64();
+    let equal = spread.logits() == whole.logits();
+    println!("game across two servers equal to one on the first alone, to the byte: {equal}; {two:.1} s after {one:.1} s");
     for mut server in [server, second] {
         let _ = server.kill();
         let _ = server.wait();
