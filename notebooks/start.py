@@ -9,8 +9,8 @@
     python3 notebooks/start.py --pages [DIR]                   HTML pages of all notebooks with the outputs they hold; runs nothing
     python3 notebooks/start.py --measure                       how fast cells are
 
-What is missing is made first, once: a virtual environment with JupyterLab, the kernel `evcxr_jupyter` (9 to 13 minutes on two cores)
-and the library (15 to 20 minutes on two cores, the same build that `cargo test` uses). Everything installed lies in
+What is missing is made first, once: a virtual environment with JupyterLab, the kernel `evcxr_jupyter`
+and the library (the same build that `cargo test` uses): together 11 to 25 minutes on two cores. Everything installed lies in
 `${XDG_CACHE_HOME:-~/.cache}/freelunch`; delete that folder to undo it. Needs Python 3.10 and Rust; standard library only.
 """
 
@@ -136,11 +136,12 @@ def announce(rust: Rust) -> None:
     """Says how long the first run takes, before anything is done."""
     missing = []
     if installed_evcxr() is None:
-        missing.append("the kernel (9 to 13 minutes)")
+        missing.append("the kernel")
     if not any(rust.deps.glob("libpolars-*.rlib")):
-        missing.append("the library and its 350 dependencies (15 to 20 minutes)")
+        missing.append("the library with its 350 dependencies")
     if missing:
-        print(f"To build, once: {' and '.join(missing)}, as measured on two cores.", flush=True)
+        minutes = "11 to 25" if len(missing) > 1 else "6 to 17"
+        print(f"To build, once: {' and '.join(missing)}; {minutes} minutes on two cores.", flush=True)
 
 
 def make(rust: Rust, features: str) -> tuple[Path, Path]:
