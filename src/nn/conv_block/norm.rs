@@ -256,7 +256,7 @@ impl<S: Simd> Channel<S> {
 /// The pixels that the pool leaves out: of an odd height the last row, of an odd width the last column.
 #[inline(always)]
 fn border(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
-    let column = (0..if w % 2 > 0 { h / 2 * 2 } else { 0 }).map(move |y| (y, w - 1));
+    let column = (0..if w.is_multiple_of(2) { 0 } else { h / 2 * 2 }).map(move |y| (y, w - 1));
     column.chain((h / 2 * 2..h).flat_map(move |y| (0..w).map(move |x| (y, x))))
 }
 
