@@ -10,7 +10,8 @@
     python3 notebooks/start.py --measure                       how fast cells are
 
 What is missing is made first, once: a virtual environment with JupyterLab, the kernel `evcxr_jupyter`
-and the library (the same build that `cargo test` uses): together 11 to 25 minutes on two cores. Everything installed lies in
+and the library (the same build that `cargo test` uses): together they took 11 minutes on two
+fast cores. Everything installed lies in
 `${XDG_CACHE_HOME:-~/.cache}/freelunch`; delete that folder to undo it. Needs Python 3.10 and Rust; standard library only.
 """
 
@@ -140,8 +141,7 @@ def announce(rust: Rust) -> None:
     if not any(rust.deps.glob("libpolars-*.rlib")):
         missing.append("the library with its 350 dependencies")
     if missing:
-        minutes = "11 to 25" if len(missing) > 1 else "6 to 17"
-        print(f"To build, once: {' and '.join(missing)}; {minutes} minutes on two cores.", flush=True)
+        print(f"To build, once: {' and '.join(missing)}. Both together took 11 minutes on two fast cores.", flush=True)
 
 
 def make(rust: Rust, features: str) -> tuple[Path, Path]:

@@ -63,8 +63,8 @@ pub enum Precision {
     #[default]
     Single,
     /// Factors in bfloat16 (8 bits of significand, the range of 32 bits, so losses need no scaling); weights, norms, losses and the optimiser in
-    /// 32 bits (arXiv 1710.03740, with bfloat16 as in arXiv 1905.12322). Meant for GPUs that multiply faster in it; the processor rounds the
-    /// factors and multiplies in 32 bits, so it is slower there, and shows what the accuracy would be. Logits of a trained model are always computed in 32 bits.
+    /// 32 bits (arXiv 1710.03740, with bfloat16 as in arXiv 1905.12322). Meant for GPUs that multiply faster in it, where
+    /// results of products are rounded, too; the processor rounds the factors and adds in 32 bits, so it is slower there, and its accuracy a guide. Logits of a trained model are always computed in 32 bits.
     Mixed,
 }
 

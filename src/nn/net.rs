@@ -22,7 +22,7 @@ pub(crate) struct Net {
 #[derive(Clone)]
 enum Stage {
     Layer(Layer),
-    /// A layer of products whose factors are rounded to bfloat16. Weights, sums over records and what other layers do stay in 32 bits.
+    /// A layer of products whose factors are rounded to bfloat16. The weights themselves, the bias's gradient and all other layers stay in 32 bits.
     Mixed(Layer),
     Block(ConvBlock),
 }
@@ -250,7 +250,7 @@ impl Net {
     }
 }
 
-/// Rounded to bfloat16. The processor multiplies the rounded numbers in 32 bits, as the units of a GPU add up their products.
+/// Rounded to bfloat16. The processor then multiplies and adds in 32 bits; elsewhere the backend does both, and answers in bfloat16.
 fn narrow<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let on_cpu = crate::device::is_cpu(&tensor.device());
     let rounded = tensor.cast(FloatDType::BF16);
