@@ -1,17 +1,20 @@
 """Starts one kernel: what Jupyter runs for "Rust (freelunch)", as `launch.py EVCXR LIBRARY SESSIONS CONNECTION_FILE`.
 
 Every kernel gets its own link to the built library and a start-up file that names it. So `cargo build` or `cargo test` beside an open
-notebook does not take the library away from the cells to come, and a restarted kernel has the newest. Standard library only.
+notebook does not take the library away from the cells to come, and a restarted kernel has the newest. What a kernel compiled is
+removed when the next one starts: evcxr itself leaves it in the folder for temporary files, 60 MB a kernel. Standard library only.
 """
 
 import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 FACADE = Path(__file__).resolve().parent / "facade"
+LINKER = FACADE.parent / "link_cell"
 # cargo may just be writing the library anew.
 WAIT_S = 60
 
@@ -22,8 +25,11 @@ def main() -> None:
     session = sessions / str(os.getpid())
     session.mkdir(parents=True)
     link(library, session / library.name)
+    # Not in the session's folder: rustc's relative paths from a cell to its own libraries do not hold below the user's home.
+    (session / "cells").symlink_to(tempfile.mkdtemp(prefix="freelunch-"))
     (session / "evcxr.toml").write_text(start_up(session / library.name, library.parent), encoding="utf-8")
     os.environ["EVCXR_CONFIG_DIR"] = str(session)
+    os.environ["FREELUNCH_WITHOUT_SYMBOLS"] = str(sessions.parent / "without_symbols" / library.name)
     os.execv(evcxr, [evcxr, "--control_file", connection])
 
 
@@ -31,6 +37,7 @@ def forget_ended(sessions: Path) -> None:
     """Removes the folders of kernels that are gone, and that of an earlier process with our number."""
     for folder in sessions.glob("[0-9]*"):
         if folder.name == str(os.getpid()) or not is_running(int(folder.name)):
+            shutil.rmtree((folder / "cells").resolve(), ignore_errors=True)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -65,11 +72,14 @@ def start_up(library: Path, deps: Path) -> str:
         f"-Ldependency={library.parent}",
         f"-Ldependency={deps}",
         f"-Clink-arg=-Wl,-rpath,{library.parent}",
+        f"-Clinker={LINKER}",
+        "-Clinker-flavor=gcc",
     ]
     facade = json.dumps(str(FACADE), ensure_ascii=False)
     # Unlike RUSTFLAGS, the encoded form may hold paths with spaces.
     prelude = f":build_env CARGO_ENCODED_RUSTFLAGS={chr(31).join(flags)}\n:dep freelunch = {{ path = {facade} }}\n"
-    return f"[evcxr]\nprelude = {json.dumps(prelude, ensure_ascii=False)}\n"
+    settings = {"prelude": prelude, "tmpdir": str((library.parent / "cells").resolve())}
+    return "[evcxr]\n" + "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings.items())
 
 
 if __name__ == "__main__":
