@@ -15,6 +15,7 @@ mod toy;
 pub mod whitening;
 
 pub use numbers::Normalization;
+pub(crate) use numbers::rows_at;
 pub use select::Membership;
 pub use table::{Column, Schema};
 pub use whitening::Whitening;
@@ -22,6 +23,7 @@ pub use whitening::Whitening;
 use crate::privacy::Event;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -333,6 +335,11 @@ impl Dataset {
     #[must_use]
     pub fn normalized(&self) -> Vec<f32> {
         self.normalization.apply(&self.x, self.shape)
+    }
+
+    /// [`Dataset::normalized`], without a copy where normalisation changes nothing.
+    pub(crate) fn as_seen(&self) -> Cow<'_, [f32]> {
+        self.normalization.applied(&self.x, self.shape)
     }
 
     /// SHA-256 of shape, labels and values in hexadecimal: the same data, the same digest.

@@ -122,6 +122,10 @@ impl Layer {
         matches!(self, Self::Conv2d(_) | Self::ConvTranspose2d(_) | Self::Linear(_))
     }
 
+    pub(crate) fn convolves(&self) -> bool {
+        matches!(self, Self::Conv2d(_) | Self::ConvTranspose2d(_))
+    }
+
     /// The shape `[c, h, w]` that comes out when `shape` goes in, or what does not fit, as a sentence.
     pub(crate) fn output_shape(&self, [c, h, w]: [usize; 3]) -> Result<[usize; 3], String> {
         let expect = |name: &str, wanted: usize, found: usize| {

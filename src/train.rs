@@ -17,9 +17,10 @@ pub use kernel_ridge::{KernelModel, KernelRidge};
 pub use model::Model;
 
 use crate::augment::Augment;
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::lab::Rng;
-use crate::nn::{Arch, Loss, Net, Optimizer, to_host, to_tensor};
+use crate::nn::{Arch, Layer, Loss, Net, Optimizer, to_host, to_tensor};
 use crate::privacy::{DpSgd, Reserved};
 use crate::{Dataset, Device, Error, Lab, Result};
 use burn::tensor::{FloatDType, Tensor, TensorData};
@@ -278,7 +279,7 @@ impl Train {
             let remedy = "use Precision::Single, or the processor to see what the accuracy would be";
             return Err(Error::device(lab.device(), "it does not compute in bfloat16", remedy));
         }
-        let x = data.normalized();
+        let x = data.as_seen();
         let rows = Rows { x: &x, labels: data.labels(), soft: self.soft(data), shape: data.shape(), classes: data.classes() };
         let mut steps = self.optimizer.start();
         let per_epoch = self.steps_per_epoch(data.len());
@@ -323,11 +324,18 @@ pub(crate) fn chunk_of(device: &Device) -> usize {
     }
 }
 
-/// The size of the parts that `count` records are handled in, at most `most` each: all of nearly one size, and from five parts on a multiple of
+/// The most records of a batch that go through these networks together. Each part makes gradients as large as the weights, and packs the
+/// weights for its products: without images that is most of the work, so that parts are larger.
+pub(crate) fn part_of(nets: &[&Net], device: &Device) -> usize {
+    let convolves = nets.iter().any(|net| net.layers().iter().any(Layer::convolves));
+    if convolves { chunk_of(device) } else { chunk_of(device).saturating_mul(4) }
+}
+
+/// The size of the parts that `count` records are handled in, at most `most` each: all of nearly one size, and from three parts on a multiple of
 /// four, so that no core waits for one that has a part more. Depends on the numbers alone, as the results do.
 pub(crate) fn even_part(count: usize, most: usize) -> usize {
     let parts = count.div_ceil(most.max(1)).max(1);
-    let parts = if parts > 4 { parts.next_multiple_of(4) } else { parts };
+    let parts = if parts > 2 { parts.next_multiple_of(4) } else { parts };
     count.div_ceil(parts).max(1)
 }
 
@@ -355,20 +363,23 @@ impl Rows<'_> {
         let device = kind.open()?;
         let Pass { loss, augment, mut rng } = pass;
         let d: usize = self.shape.iter().product();
-        let mut rows: Vec<f32> = positions.iter().flat_map(|&i| &self.x[i * d..(i + 1) * d]).copied().collect();
-        if let Some(augment) = augment {
-            rows = augment.draws(self.shape, positions.len(), &mut rng).apply(&rows);
-        }
+        let augmented = augment.map(|augment| {
+            let draws = augment.draws(self.shape, positions.len(), &mut rng);
+            draws.apply(&rows_at(self.x, d, positions))
+        });
         let seed = rng.next_u64();
-        let chunk = even_part(positions.len(), chunk_of(kind));
+        let chunk = even_part(positions.len(), part_of(&[net], kind));
         let parts: Vec<(Tensor<1>, Vec<Tensor<1>>)> = positions
             .par_chunks(chunk)
-            .zip(rows.par_chunks(chunk * d))
             .enumerate()
-            .map(|(i, (part, rows))| {
+            .map(|(i, part)| {
                 let share = part.len() as f64 / positions.len() as f64;
                 let [c, h, w] = self.shape;
-                let x = to_tensor(rows.to_vec(), [part.len(), c, h, w], &device);
+                let rows = match &augmented {
+                    Some(rows) => rows[i * chunk * d..][..part.len() * d].to_vec(),
+                    None => rows_at(self.x, d, part),
+                };
+                let x = to_tensor(rows, [part.len(), c, h, w], &device);
                 let (logits, tape) = net.forward_training(x, Some(seed.wrapping_add(i as u64)));
                 let (loss, grad) = loss.of(logits, self.targets(part, &device));
                 (loss * share, net.weight_gradients(&tape, grad * share))
@@ -421,9 +432,18 @@ mod tests {
 
     #[test]
     fn parts_have_nearly_one_size_and_many_are_a_multiple_of_four() {
-        for (count, most, parts) in
-            [(0, 32, 1), (20, 32, 1), (64, 32, 2), (100, 32, 4), (130, 32, 8), (256, 32, 8), (260, 32, 12), (500, usize::MAX, 1), (7, 0, 8)]
-        {
+        for (count, most, parts) in [
+            (0, 32, 1),
+            (20, 32, 1),
+            (64, 32, 2),
+            (90, 32, 4),
+            (100, 32, 4),
+            (130, 32, 8),
+            (256, 32, 8),
+            (260, 32, 12),
+            (500, usize::MAX, 1),
+            (7, 0, 8),
+        ] {
             let size = even_part(count, most);
             assert!(size <= most.max(1) && size * parts >= count, "{count} in parts of {size}");
             assert!(count == 0 || (count - 1) / size < parts, "{count} in parts of {size}");

@@ -28,6 +28,7 @@
 use super::descent::{Descent, State};
 use super::init::{Init, Start};
 use crate::augment::{Augment, Draws};
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::nn::{Arch, Net, to_host, to_tensor};
 use crate::privacy::Event;
@@ -241,7 +242,7 @@ impl Matching<'_> {
         let [c, h, w] = self.shape;
         let d = c * h * w;
         let mut sum: Option<Tensor<4>> = None;
-        let mut rows: Vec<f32> = batch.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
+        let mut rows = rows_at(self.values, d, batch);
         if let Some(draws) = draws {
             rows = draws.apply(&rows);
         }

@@ -31,6 +31,7 @@ pub(crate) mod distance;
 use super::descent::{Descent, State};
 use super::init::{Init, Start};
 use crate::augment::{Augment, Pairing};
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::nn::{Arch, Loss, Net, Optimizer, Wanted, gradient_product, to_host, to_tensor};
 use crate::privacy::Event;
@@ -316,7 +317,7 @@ impl Matching<'_> {
             let rng = &mut self.lab.rng("augment", seed.wrapping_add(class as u64));
             augment.pair([c, h, w], [batch.len(), n], rng)
         });
-        let mut rows: Vec<f32> = batch.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
+        let mut rows = rows_at(self.values, d, batch);
         let mut synthetic = x.to_vec();
         if let Some([of_real, of_synthetic]) = &draws {
             rows = of_real.apply(&rows);

@@ -2,6 +2,7 @@
 
 use super::{Column, Schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Mean and standard deviation per channel; networks see `(x - mean) / std`.
 ///
@@ -73,6 +74,12 @@ impl Normalization {
         self.map(x, shape, |v, mean, std| v * std + mean)
     }
 
+    /// [`Normalization::apply`], without a copy where nothing changes.
+    pub(crate) fn applied<'a>(&self, x: &'a [f32], shape: [usize; 3]) -> Cow<'a, [f32]> {
+        let changes = self.mean.iter().any(|&mean| mean != 0.0) || self.std.iter().any(|&std| std != 1.0);
+        if changes { Cow::Owned(self.apply(x, shape)) } else { Cow::Borrowed(x) }
+    }
+
     fn map(&self, x: &[f32], [channels, height, width]: [usize; 3], change: impl Fn(f32, f32, f32) -> f32) -> Vec<f32> {
         let plane = (height * width).max(1);
         let mut out = Vec::with_capacity(x.len());
@@ -84,4 +91,13 @@ impl Normalization {
         }
         out
     }
+}
+
+/// The rows of `values` `[n, width]` at `positions`, in that order.
+pub(crate) fn rows_at(values: &[f32], width: usize, positions: &[usize]) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(positions.len() * width);
+    for &i in positions {
+        rows.extend_from_slice(&values[i * width..(i + 1) * width]);
+    }
+    rows
 }

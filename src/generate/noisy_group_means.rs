@@ -28,6 +28,7 @@
 //! ```
 
 use super::class_sums::ClassSums;
+use crate::data::rows_at;
 use crate::privacy::{Event, Randomness, Reserved};
 use crate::synthesize::{Synthesize, origin};
 use crate::{Dataset, Error, Lab, Result};
@@ -121,7 +122,7 @@ impl Synthesize for NoisyGroupMeans {
         for class in 0..real.classes() {
             for round in 0..self.per_class {
                 let group = sums.group(class, round, lab);
-                let rows: Vec<f32> = group.iter().flat_map(|&i| &values[i * d..(i + 1) * d]).copied().collect();
+                let rows = rows_at(&values, d, &group);
                 let noisy = sums.release(&sums.clipped_sum(&rows, d, round)?, class, round, lab);
                 x.extend(noisy.into_iter().map(|sum| sum / self.batch as f32));
                 labels.push(class as u32);

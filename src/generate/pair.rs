@@ -3,7 +3,7 @@
 use crate::lab::{Deadline, Rng};
 use crate::nn::{Layer, Net, Optimizer, PerSample, SampleGradients, to_host};
 use crate::privacy::{DpSgd, Event, Mechanism};
-use crate::train::{chunk_of, even_part};
+use crate::train::{even_part, part_of};
 use crate::{Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
 use rand::seq::SliceRandom;
@@ -98,10 +98,10 @@ impl Pair {
             let each = |part: &[usize]| gradients(self, part, &rng);
             let update = match &mut source {
                 Source::Private(mechanism) => {
-                    let sum = mechanism.clipped_sum(&positions, &self.lengths(), kind, |_, part| each(part))?;
+                    let sum = mechanism.clipped_sum(&positions, &self.nets(), kind, |_, part| each(part))?;
                     mechanism.release(sum)?
                 }
-                Source::Plain { .. } => mean(&positions, run.lab, each)?,
+                Source::Plain { .. } => self.mean(&positions, run.lab, each)?,
             };
             let mut weights = [self.encoder.weights.as_slice(), &self.decoder.weights].concat();
             optimizer.step(&mut weights, update, 1.0);
@@ -119,8 +119,23 @@ impl Pair {
         }
     }
 
-    pub(super) fn lengths(&self) -> Vec<usize> {
-        self.encoder.weights.iter().chain(&self.decoder.weights).map(|w| w.dims()[0]).collect()
+    pub(super) fn nets(&self) -> [&Net; 2] {
+        [&self.encoder, &self.decoder]
+    }
+
+    /// The mean gradient over the records at `positions`.
+    fn mean(&self, positions: &[usize], lab: &Lab, each: impl Fn(&[usize]) -> Result<SampleGradients> + Sync) -> Result<Vec<Tensor<1>>> {
+        let device = lab.open()?;
+        let share = 1.0 / positions.len() as f32;
+        let parts: Result<Vec<Vec<Tensor<1>>>> = positions
+            .par_chunks(even_part(positions.len(), part_of(&self.nets(), lab.device())))
+            .map(|part| {
+                let factors = Tensor::from_data(TensorData::new(vec![share; part.len()], [part.len()]), &device);
+                Ok(each(part)?.weighted_sum(factors))
+            })
+            .collect();
+        let add = |sum: Vec<Tensor<1>>, part: Vec<Tensor<1>>| sum.into_iter().zip(part).map(|(a, b)| a + b).collect();
+        Ok(parts?.into_iter().reduce(add).unwrap_or_default())
     }
 
     fn finite(&self, label: &str, step: usize) -> Result<()> {
@@ -165,21 +180,6 @@ impl Source {
             }
         }
     }
-}
-
-/// The mean gradient over the records at `positions`.
-fn mean(positions: &[usize], lab: &Lab, each: impl Fn(&[usize]) -> Result<SampleGradients> + Sync) -> Result<Vec<Tensor<1>>> {
-    let device = lab.open()?;
-    let share = 1.0 / positions.len() as f32;
-    let parts: Result<Vec<Vec<Tensor<1>>>> = positions
-        .par_chunks(even_part(positions.len(), chunk_of(lab.device())))
-        .map(|part| {
-            let factors = Tensor::from_data(TensorData::new(vec![share; part.len()], [part.len()]), &device);
-            Ok(each(part)?.weighted_sum(factors))
-        })
-        .collect();
-    let add = |sum: Vec<Tensor<1>>, part: Vec<Tensor<1>>| sum.into_iter().zip(part).map(|(a, b)| a + b).collect();
-    Ok(parts?.into_iter().reduce(add).unwrap_or_default())
 }
 
 /// How lengths of gradients are found.

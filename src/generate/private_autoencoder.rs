@@ -39,6 +39,7 @@ pub use encoder::{Autoencoder, Encoder};
 use super::Coder;
 use super::kept::Template;
 use super::pair::{Pair, Recipe, Run, lengths_of};
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::nn::{Layer, Optimizer, SampleGradients, to_tensor};
 use crate::privacy::{DpSgd, Event, Reserved};
@@ -219,7 +220,7 @@ impl PrivateAutoencoder {
     /// The gradient of L of each of the records at `positions`, in the weights of both networks.
     fn gradients(&self, pair: &Pair, x: &[f32], shape: [usize; 3], positions: &[usize], lab: &Lab) -> Result<SampleGradients> {
         let ([c, h, w], d) = (shape, shape.iter().product::<usize>());
-        let values = positions.iter().flat_map(|&i| &x[i * d..(i + 1) * d]).copied().collect();
+        let values = rows_at(x, d, positions);
         let x = to_tensor(values, [positions.len(), c, h, w], &lab.open()?);
         let how = lengths_of(self.privacy.as_ref());
         let (codes, below) = pair.encoder.forward_saving(x.clone());

@@ -35,6 +35,7 @@
 use super::class_sums::{ClassSums, factor, length, positive};
 use crate::augment::Augment;
 use crate::condense::descent::{Descent, State};
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::nn::{Arch, Net, to_host, to_tensor};
 use crate::privacy::mixing::refuse_mixing;
@@ -237,7 +238,7 @@ impl Matching<'_> {
             .augment
             .as_ref()
             .map(|augment| augment.pair(self.shape, [group.len(), n], &mut self.sums.other(class, step, self.lab)));
-        let rows: Vec<f32> = group.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
+        let rows = rows_at(self.values, d, &group);
         let (rows, synthetic) = match &draws {
             Some([of_real, of_synthetic]) => (of_real.apply(&rows), of_synthetic.apply(x)),
             None => (rows, x.to_vec()),

@@ -37,6 +37,7 @@ use crate::condense::Init;
 use crate::condense::descent::{Descent, State};
 use crate::condense::gradient_matching::{Loops, distance};
 use crate::condense::init::Start;
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::nn::{Arch, Loss, Net, Optimizer, PerSample, SampleGradients, Wanted, gradient_product, to_host, to_tensor};
 use crate::privacy::mixing::refuse_mixing;
@@ -276,16 +277,15 @@ impl Iteration<'_> {
     /// One release.
     fn private_gradient(&self, net: &Net, mechanism: &mut Mechanism) -> Result<Vec<Tensor<1>>> {
         let positions = mechanism.sample();
-        let lengths: Vec<usize> = net.weights.iter().map(|w| w.dims()[0]).collect();
         let labels = self.real.labels();
         let rows = Rows { x: self.values, labels, soft: None, shape: self.real.shape(), classes: self.real.classes() };
-        let sum = mechanism.clipped_sum(&positions, &lengths, self.lab.device(), |_, part| self.own_gradients(net, &rows, part))?;
+        let sum = mechanism.clipped_sum(&positions, &[net], self.lab.device(), |_, part| self.own_gradients(net, &rows, part))?;
         mechanism.release(sum)
     }
 
     fn own_gradients(&self, net: &Net, rows: &Rows, positions: &[usize]) -> Result<SampleGradients> {
         let ([c, h, w], d, n) = (rows.shape, self.real.features(), positions.len());
-        let values = positions.iter().flat_map(|&i| &rows.x[i * d..(i + 1) * d]).copied().collect();
+        let values = rows_at(rows.x, d, positions);
         let (logits, tape) = net.forward_saving(to_tensor(values, [n, c, h, w], self.device));
         let (_, grad) = Loss::CrossEntropy.of(logits, rows.targets(positions, self.device));
         // The loss is a mean; each record's own is wanted.

@@ -2,6 +2,7 @@
 
 use super::Defence;
 use super::networks::opened;
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::nn::{Loss, Net, Optimizer, PerSample, to_host, to_tensor};
 use crate::privacy::mixing::refuse_mixing;
@@ -202,14 +203,13 @@ fn clipped(net: &Net, batch: &Dataset, config: &DpSgd, noise: bool, lab: &Lab) -
     refuse_mixing(batch.shape(), lab, |x| net.forward(x))?;
     let (x, d, [c, h, w]) = (batch.normalized(), batch.features(), batch.shape());
     let rows = Rows { x: &x, labels: batch.labels(), soft: None, shape: batch.shape(), classes: batch.classes() };
-    let lengths: Vec<usize> = net.weights.iter().map(|weight| weight.dims()[0]).collect();
     let device = lab.open()?;
     // The model is in the label, so that rounds do not share their noise.
     let label = format!("client update {} {}", serde_json::json!(config), digest(net)?);
     let mut mechanism = Mechanism::new(config, batch.len(), batch.len(), lab, &label)?;
     let positions = mechanism.sample(); // at rate 1: all of them
-    let sum = mechanism.clipped_sum(&positions, &lengths, lab.device(), |_, part| {
-        let values: Vec<f32> = part.iter().flat_map(|&i| &x[i * d..(i + 1) * d]).copied().collect();
+    let sum = mechanism.clipped_sum(&positions, &[net], lab.device(), |_, part| {
+        let values = rows_at(&x, d, part);
         let (logits, tape) = net.forward_saving(to_tensor(values, [part.len(), c, h, w], &device));
         let (_, grad) = Loss::CrossEntropy.of(logits, rows.targets(part, &device));
         // The loss is a mean; each record's own is wanted.

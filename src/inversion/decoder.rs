@@ -6,6 +6,7 @@
 
 use crate::data::Normalization;
 use crate::data::Origin;
+use crate::data::rows_at;
 use crate::device::guarded;
 use crate::display::{Figure, Show, Table, show_inline};
 use crate::generate::Encoder;
@@ -204,7 +205,7 @@ impl DecoderRecipe {
             order.shuffle(&mut lab.rng("code decoder order", epoch as u64));
             let mut last = 0.0;
             for batch in order.chunks(self.batch) {
-                let rows: Vec<f32> = batch.iter().flat_map(|&i| &x[i * code..(i + 1) * code]).copied().collect();
+                let rows = rows_at(&x, code, batch);
                 let truth: Vec<f32> = batch.iter().flat_map(|&i| public.record(i)).copied().collect();
                 let count = truth.len() as f64;
                 let (out, tape) = net.forward_saving(to_tensor(rows, [batch.len(), code, 1, 1], &device));

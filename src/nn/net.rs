@@ -129,6 +129,11 @@ impl Net {
         Self { layers: self.layers.clone(), stages: self.layers.iter().map(stage).collect(), weights: self.weights.clone() }
     }
 
+    /// How long each parameter vector is.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.weights.iter().map(|w| w.dims()[0])
+    }
+
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
     }

@@ -30,8 +30,8 @@
 use super::randomness::Source;
 use super::{Event, Randomness};
 use crate::lab::Rng;
-use crate::nn::{PerSample, SampleGradients, to_host};
-use crate::train::{chunk_of, even_part};
+use crate::nn::{Net, PerSample, SampleGradients, to_host};
+use crate::train::{even_part, part_of};
 use crate::{Device, Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
@@ -163,38 +163,53 @@ impl Mechanism {
         self.samples.other()
     }
 
-    /// Σ min(1, C / |g|) g over the records at `positions`. `gradients` computes those of one chunk of them; `lengths` are those of the
-    /// parameter vectors, for the empty sample.
+    /// Σ min(1, C / |g|) g over the records at `positions`, in all weights of `nets`. `gradients` computes those of one part of them.
     pub(crate) fn clipped_sum(
         &self,
         positions: &[usize],
-        lengths: &[usize],
+        nets: &[&Net],
         kind: &Device,
         gradients: impl Fn(usize, &[usize]) -> Result<SampleGradients> + Sync,
     ) -> Result<Vec<Tensor<1>>> {
         let device = kind.open()?;
         let variants = self.config.augmentations;
-        let chunk = even_part(positions.len(), chunk_of(kind).min(self.config.physical_batch) / variants);
+        let chunk = even_part(positions.len(), part_of(nets, kind).min(self.config.physical_batch) / variants);
+        let together = self.together(nets, kind).min(chunk);
         let parts: Result<Vec<Vec<Tensor<1>>>> = positions
             .par_chunks(chunk)
             .enumerate()
             .map(|(i, part)| {
-                let mut each = gradients(i, part)?;
-                if self.config.augmentations > 1 {
-                    each = each.averaged(self.config.augmentations);
-                }
-                let squared = to_host(each.squared_lengths(&device))?;
-                if squared.iter().any(|length| !length.is_finite()) {
-                    // Which record it was is nobody's business.
-                    return Err(Error::Diverged { what: "the gradient of a record".into(), step: self.released, value: f64::NAN });
-                }
-                let factors: Vec<f32> = squared.iter().map(|&squared| self.factor(squared)).collect();
-                let count = factors.len();
-                Ok(each.weighted_sum(Tensor::from_data(TensorData::new(factors, [count]), &device)))
+                let few = part.chunks(together).enumerate();
+                let sums = few.map(|(j, few)| self.clipped(gradients(i * chunk + j, few)?, &device));
+                sums.reduce(|sum, next| Ok(added(sum?, next?))).unwrap_or_else(|| Ok(vec![]))
             })
             .collect();
-        let zeros = lengths.iter().map(|&length| Tensor::zeros([length], &device)).collect();
-        Ok(parts?.into_iter().fold(zeros, |sum: Vec<Tensor<1>>, part| sum.into_iter().zip(part).map(|(a, b)| a + b).collect()))
+        let zeros = nets.iter().flat_map(|net| net.lengths()).map(|length| Tensor::zeros([length], &device)).collect();
+        Ok(parts?.into_iter().fold(zeros, added))
+    }
+
+    /// The most records at once: where all gradients are kept, on the processor, as many as its cache holds.
+    fn together(&self, nets: &[&Net], kind: &Device) -> usize {
+        const CACHED: usize = 1 << 19;
+        let parameters: usize = nets.iter().flat_map(|net| net.lengths()).sum();
+        match (self.config.lengths(), kind) {
+            (PerSample::Flat, Device::Cpu) => (CACHED / (parameters * self.config.augmentations).max(1)).max(1),
+            _ => usize::MAX,
+        }
+    }
+
+    fn clipped(&self, mut each: SampleGradients, device: &burn::tensor::Device) -> Result<Vec<Tensor<1>>> {
+        if self.config.augmentations > 1 {
+            each = each.averaged(self.config.augmentations);
+        }
+        let squared = to_host(each.squared_lengths(device))?;
+        if squared.iter().any(|length| !length.is_finite()) {
+            // Which record it was is nobody's business.
+            return Err(Error::Diverged { what: "the gradient of a record".into(), step: self.released, value: f64::NAN });
+        }
+        let factors: Vec<f32> = squared.iter().map(|&squared| self.factor(squared)).collect();
+        let count = factors.len();
+        Ok(each.weighted_sum(Tensor::from_data(TensorData::new(factors, [count]), device)))
     }
 
     /// min(1, C / |g|), with a margin for rounding in 32 bits: what is added for a record is never longer than C.
@@ -229,6 +244,10 @@ impl Mechanism {
     pub(crate) fn event(&self) -> Result<Event> {
         self.config.event(self.records, self.batch, self.released)
     }
+}
+
+fn added(sum: Vec<Tensor<1>>, part: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
+    sum.into_iter().zip(part).map(|(a, b)| a + b).collect()
 }
 
 #[cfg(test)]

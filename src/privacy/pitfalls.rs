@@ -75,7 +75,7 @@ fn library_tensors(records: &[Record], config: &DpSgd) -> Result<Vec<Tensor<1>>>
     let device = lab().open()?;
     let net = Net::new(vec![Layer::Linear(Linear { inputs: 2, outputs: 1 })], &mut lab().rng("net", 0), &device);
     let positions: Vec<usize> = (0..records.len()).collect();
-    mechanism(config).clipped_sum(&positions, &[2, 1], &Device::Cpu, |_, part| {
+    mechanism(config).clipped_sum(&positions, &[&net], &Device::Cpu, |_, part| {
         let values = part.iter().flat_map(|&i| records[i]).collect();
         let (output, tape) = net.forward_saving(to_tensor(values, [part.len(), 2, 1, 1], &device));
         Ok(net.per_sample(&tape, output.ones_like(), PerSample::Ghost, false).0)

@@ -4,7 +4,7 @@ use crate::Lab;
 use crate::lab::Rng;
 use rand::{Rng as _, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -57,23 +57,25 @@ impl Source {
     /// `count` independent normal numbers of mean 0 and the given deviation.
     pub(crate) fn normals(&mut self, count: usize, deviation: f64) -> Vec<f64> {
         const TOGETHER: usize = 4096;
+        let mut values = vec![0.0; count];
         if count > TOGETHER {
             // Streams of one fresh seed: the same numbers whatever the number of threads.
-            let streams: Vec<(u64, usize)> =
-                (0..count.div_ceil(TOGETHER)).map(|i| (i as u64, TOGETHER.min(count - i * TOGETHER))).collect();
             let base = self.fork();
-            return streams.into_par_iter().flat_map_iter(|(stream, count)| base.stream(stream).normals(count, deviation)).collect();
+            let parts = values.par_chunks_mut(TOGETHER).enumerate();
+            parts.for_each(|(stream, part)| base.stream(stream as u64).fill(part, deviation));
+        } else {
+            self.fill(&mut values, deviation);
         }
-        let normal = |rng: &mut dyn FnMut() -> f64| deviation * rng();
+        values
+    }
+
+    fn fill(&mut self, values: &mut [f64], deviation: f64) {
         match self {
-            Self::Seeded(rng) => {
-                let mut draw = || StandardNormal.sample(rng);
-                (0..count).map(|_| normal(&mut draw)).collect()
-            }
-            Self::Secure(rng) => {
-                let mut draw = || (0..4).map(|_| -> f64 { StandardNormal.sample(rng) }).sum::<f64>() / 2.0;
-                (0..count).map(|_| normal(&mut draw)).collect()
-            }
+            Self::Seeded(rng) => values.iter_mut().for_each(|value| *value = deviation * rng.sample::<f64, _>(StandardNormal)),
+            Self::Secure(rng) => values.iter_mut().for_each(|value| {
+                let sum: f64 = (0..4).map(|_| rng.sample::<f64, _>(StandardNormal)).sum();
+                *value = deviation * (sum / 2.0);
+            }),
         }
     }
 

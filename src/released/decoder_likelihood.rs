@@ -28,6 +28,7 @@
 //! ```
 
 use super::{ReleaseAttack, Released, check, finite};
+use crate::data::rows_at;
 use crate::generate::VaeGenerator;
 use crate::kernel::Panels;
 use crate::stats::log_sum_exp;
@@ -158,7 +159,7 @@ impl ReleaseAttack for DecoderLikelihood {
             if positions.is_empty() {
                 continue;
             }
-            let rows: Vec<f32> = positions.iter().flat_map(|&i| &targets[i * d..(i + 1) * d]).copied().collect();
+            let rows = rows_at(&targets, d, &positions);
             let of_class = self.of_class(generator, class, &rows, lab)?;
             positions.into_iter().zip(of_class).for_each(|(i, score)| scores[i] = score);
         }

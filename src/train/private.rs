@@ -1,6 +1,7 @@
 //! Training with differential privacy: the epochs of [`DpSgd`], on Poisson samples instead of shuffled batches.
 
 use super::{Precision, Rows, Train};
+use crate::data::rows_at;
 use crate::lab::Rng;
 use crate::nn::{Net, PerSample, SampleGradients, to_tensor};
 use crate::privacy::mixing::refuse_mixing;
@@ -68,9 +69,8 @@ impl Train {
         mut after: impl FnMut(usize, &Net) -> Result<bool>,
     ) -> Result<Event> {
         refuse_mixing(data.shape(), lab, |x| net.forward(x))?;
-        let x = data.normalized();
+        let x = data.as_seen();
         let rows = Rows { x: &x, labels: data.labels(), soft: self.soft(data), shape: data.shape(), classes: data.classes() };
-        let lengths: Vec<usize> = net.weights.iter().map(|w| w.dims()[0]).collect();
         let mut mechanism = Mechanism::new(privacy, data.len(), self.batch, lab, &format!("train {}", serde_json::json!(self)))?;
         let mut steps = self.optimizer.start();
         let per_epoch = self.steps_per_epoch(data.len());
@@ -78,7 +78,7 @@ impl Train {
             for i in 0..per_epoch {
                 let positions = mechanism.sample();
                 let rng = mechanism.augmentation_rng();
-                let sum = mechanism.clipped_sum(&positions, &lengths, lab.device(), |chunk, part| {
+                let sum = mechanism.clipped_sum(&positions, &[&*net], lab.device(), |chunk, part| {
                     let mut rng = rng.clone();
                     rng.set_stream(chunk as u64);
                     rows.sample_gradients(self, net, part, privacy, rng, lab)
@@ -121,7 +121,7 @@ impl Rows<'_> {
         let d: usize = self.shape.iter().product();
         let [c, h, w] = self.shape;
         let positions: Vec<usize> = positions.iter().flat_map(|&i| std::iter::repeat_n(i, privacy.augmentations)).collect();
-        let mut values: Vec<f32> = positions.iter().flat_map(|&i| &self.x[i * d..(i + 1) * d]).copied().collect();
+        let mut values = rows_at(self.x, d, &positions);
         if let Some(augment) = &train.augment {
             values = augment.draws(self.shape, positions.len(), &mut rng).apply(&values);
         }

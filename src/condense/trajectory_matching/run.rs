@@ -6,6 +6,7 @@ use super::{Matched, TrajectoryMatching};
 use crate::condense::checkpoint::Checkpoint;
 use crate::condense::descent::{Descent, State};
 use crate::condense::init::Start;
+use crate::data::rows_at;
 use crate::lab::Rng;
 use crate::nn::Net;
 use crate::privacy::Event;
@@ -78,7 +79,7 @@ impl TrajectoryMatching {
                 left = order.chunks(size).rev().map(<[usize]>::to_vec).collect();
             }
             let positions = left.pop().unwrap_or_default();
-            let x: Vec<f32> = positions.iter().flat_map(|&i| &state.x[i * d..(i + 1) * d]).copied().collect();
+            let x = rows_at(&state.x, d, &positions);
             let draws = self.augment.as_ref().map(|augment| augment.draws(shape, positions.len(), rng));
             let x = match &draws {
                 Some(draws) => draws.apply(&x),

@@ -1,5 +1,6 @@
 //! Random Fourier features: their sums over records, and the distance of a generated batch to released means with its gradient.
 
+use crate::data::rows_at;
 use crate::nn::to_host;
 use crate::train::chunk_of;
 use crate::{Dataset, Lab, Result};
@@ -57,7 +58,7 @@ impl Features {
             .map(|class| {
                 let mut sum = vec![0.0; 2 * half];
                 for part in data.of_class(class).chunks(chunk) {
-                    let rows: Vec<f32> = part.iter().flat_map(|&i| &x[i * d..(i + 1) * d]).copied().collect();
+                    let rows = rows_at(x, d, part);
                     let rows = Tensor::from_data(TensorData::new(rows, [part.len(), d]), &device);
                     for phases in to_host(self.phases(rows))?.chunks_exact(half) {
                         add(&mut sum, phases);

@@ -69,7 +69,7 @@ fn one_more_record_moves_the_sum_of_both_networks_by_at_most_the_clipping_norm()
         let sum = |clip: f64, positions: &[usize]| -> Vec<f32> {
             let mechanism = Mechanism::new(&DpSgd::new(1.0).with_clip(clip), data.len(), 12, &lab, "test").unwrap();
             let each = |_: usize, part: &[usize]| recipe.gradients(&pair, &x, data.shape(), part, &lab);
-            let sum = mechanism.clipped_sum(positions, &pair.lengths(), lab.device(), each).unwrap();
+            let sum = mechanism.clipped_sum(positions, &pair.nets(), lab.device(), each).unwrap();
             sum.into_iter().flat_map(|part| to_host(part).unwrap()).collect()
         };
         for clip in [0.1, 2.0] {

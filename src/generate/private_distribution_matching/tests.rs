@@ -3,6 +3,7 @@
 use super::*;
 use crate::condense::distribution_matching;
 use crate::data::Normalization;
+use crate::data::rows_at;
 
 fn lab() -> Lab {
     Lab::on(crate::Device::Cpu).unwrap().seed(2).quiet()
@@ -65,7 +66,7 @@ fn one_record_changes_the_sum_of_embeddings_by_at_most_the_clipping_norm() {
     let (values, net) = (real.normalized(), net(&method));
     let sums = method.sums(&real).unwrap();
     let embedded = |positions: &[usize]| {
-        let rows: Vec<f32> = positions.iter().flat_map(|&i| &values[i * 64..(i + 1) * 64]).copied().collect();
+        let rows = rows_at(&values, 64, positions);
         sums.clipped_sum(&forward_rows(&net, &rows, real.shape(), lab().device()).unwrap(), 16, 0).unwrap()
     };
     let everyone = real.of_class(0);

@@ -105,12 +105,11 @@ fn more_records_per_class_are_more_releases_and_need_more_noise_for_the_same_eps
 fn one_record_moves_the_sum_by_the_clipping_norm_at_most() {
     let bench = Bench::new(quick());
     let (net, mechanism) = (bench.net(), bench.mechanism());
-    let lengths: Vec<usize> = net.weights.iter().map(|w| w.dims()[0]).collect();
     let labels = bench.real.labels();
     let rows = Rows { x: &bench.values, labels, soft: None, shape: bench.real.shape(), classes: bench.real.classes() };
     let sum = |positions: &[usize]| {
         let gradients = |_: usize, part: &[usize]| bench.iteration().own_gradients(&net, &rows, part);
-        flat(mechanism.clipped_sum(positions, &lengths, &crate::Device::Cpu, gradients).unwrap())
+        flat(mechanism.clipped_sum(positions, &[&net], &crate::Device::Cpu, gradients).unwrap())
     };
     let sample = [3, 40, 77];
     let without = sum(&sample);

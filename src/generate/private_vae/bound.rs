@@ -2,6 +2,7 @@
 
 use super::PrivateVae;
 use super::likelihood::Likelihood;
+use crate::data::rows_at;
 use crate::generate::pair::{Pair, lengths_of};
 use crate::lab::Rng;
 use crate::nn::{PerSample, SampleGradients, to_tensor};
@@ -58,7 +59,7 @@ impl<'a> Bound<'a> {
 
     fn rows(&self, values: &[f32], positions: &[usize]) -> Vec<f32> {
         let d: usize = self.shape.iter().product();
-        positions.iter().flat_map(|&i| &values[i * d..(i + 1) * d]).copied().collect()
+        rows_at(values, d, positions)
     }
 }
 

@@ -132,7 +132,7 @@ fn one_more_record_moves_the_sum_of_both_networks_by_at_most_the_clipping_norm()
             let mechanism = Mechanism::new(&DpSgd::new(1.0).with_clip(clip), 120, 12, &bench.lab, "test").unwrap();
             let sum = |positions: &[usize]| -> Vec<f32> {
                 let each = |_: usize, part: &[usize]| bound.gradients(&bench.pair, part, part, &bench.rng, &bench.lab);
-                let sum = mechanism.clipped_sum(positions, &bench.pair.lengths(), &Device::Cpu, each).unwrap();
+                let sum = mechanism.clipped_sum(positions, &bench.pair.nets(), &Device::Cpu, each).unwrap();
                 sum.into_iter().flat_map(|part| to_host(part).unwrap()).collect()
             };
             // Most positions move to another place of the chunk: ε must stay with its record.

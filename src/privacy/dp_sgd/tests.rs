@@ -1,6 +1,7 @@
 //! DP-SGD against an independent program, its distribution, and what it refuses.
 
 use super::*;
+use crate::data::rows_at;
 use crate::nn::{Arch, AvgPool, Conv2d, GroupNorm, Layer, Linear, Loss, Net, Optimizer, to_tensor};
 use crate::train::Train;
 use crate::{Dataset, augment::Augment};
@@ -38,10 +39,9 @@ fn the_clipped_sum_agrees_with_an_independent_program() {
             let config = DpSgd::new(1.0).with_clip(clip).with_per_sample(how).with_physical_batch(physical);
             let mechanism = Mechanism::new(&config, n, n, &lab(), "test").unwrap();
             let positions: Vec<usize> = (0..n).collect();
-            let lengths: Vec<usize> = weights.iter().map(Vec::len).collect();
             let sum = mechanism
-                .clipped_sum(&positions, &lengths, &Device::Cpu, |_, part| {
-                    let x = part.iter().flat_map(|&i| &images[i * d..(i + 1) * d]).copied().collect();
+                .clipped_sum(&positions, &[&net], &Device::Cpu, |_, part| {
+                    let x = rows_at(&images, d, part);
                     let (logits, tape) = net.forward_saving(to_tensor(x, [part.len(), c, h, w], &device));
                     let one_hot: Vec<f32> = part
                         .iter()
@@ -77,8 +77,10 @@ fn no_record_adds_more_than_the_clipping_norm() {
 fn noise_is_sigma_times_clip_over_the_expected_batch_also_for_an_empty_sample() {
     let mut mechanism = Mechanism::new(&DpSgd::new(2.0).with_clip(0.5), 100, 20, &lab(), "test").unwrap();
     let nothing = |_: usize, _: &[usize]| -> Result<SampleGradients> { Err(Error::config("called", "an empty sample has no gradients")) };
-    let sum = mechanism.clipped_sum(&[], &[20_000], &Device::Cpu, nothing).unwrap();
-    let noise = to_host(mechanism.release(sum).unwrap().remove(0)).unwrap();
+    let layers = vec![Layer::Linear(Linear { inputs: 199, outputs: 100 })];
+    let net = Net::new(layers, &mut lab().rng("weights", 0), &lab().open().unwrap());
+    let sum = mechanism.clipped_sum(&[], &[&net], &Device::Cpu, nothing).unwrap();
+    let noise = to_host(Tensor::cat(mechanism.release(sum).unwrap(), 0)).unwrap();
     let variance = noise.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / 20_000.0;
     let expected = (2.0 * 0.5 / 20.0f64).powi(2);
     // The deviation of a variance from 20,000 numbers is 1 %; five of them.
