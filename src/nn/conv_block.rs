@@ -5,6 +5,7 @@
 //! [`Net`](super::Net) uses the block where it can: on the CPU and outside autodiff.
 
 mod backward;
+mod buffer;
 mod gradients;
 mod kernel;
 mod lanes;
@@ -17,6 +18,7 @@ pub(crate) use tangent::BlockTangent;
 
 use super::{AvgPool, Conv2d, GroupNorm, InstanceNorm, Layer};
 use crate::simd::vectorize;
+use buffer::Buffer;
 use burn::tensor::{Tensor, TensorData};
 use kernel::Correlation;
 use lanes::each;
@@ -32,16 +34,21 @@ pub(super) struct ConvBlock {
     /// Channels that are normalised together: 1 for instance norm.
     group: usize,
     epsilon: f32,
+    /// Whether the input, and the output, is that of a neighbouring block: channels last, `[n, h, w, channels]`, so that nothing has to be
+    /// turned between blocks.
+    follows: bool,
+    leads: bool,
 }
 
 /// What the forward pass keeps.
 #[derive(Default)]
 pub(crate) struct BlockSaved {
-    /// Input `[n, inputs, h, w]`.
+    /// The input as it came.
     x: Vec<f32>,
+    /// `[n, inputs, h, w]`.
     shape: [usize; 4],
     /// Normalised activations, channels last, `[n, h', w', outputs]`.
-    normal: Vec<f32>,
+    normal: Buffer,
     /// 1 / √(σ² + ε), `[n, outputs]`.
     inverse: Vec<f32>,
 }
@@ -56,7 +63,13 @@ impl ConvBlock {
             Layer::GroupNorm(GroupNorm { groups, channels, epsilon }) if groups > 0 => (channels, channels / groups, epsilon),
             _ => return None,
         };
-        (channels == outputs).then_some(Self { inputs, outputs, padding, group, epsilon: epsilon as f32 })
+        let epsilon = epsilon as f32;
+        (channels == outputs).then_some(Self { inputs, outputs, padding, group, epsilon, follows: false, leads: false })
+    }
+
+    /// Says that the output of `before` is the input of this block.
+    pub(super) fn follow(&mut self, before: &mut Self) {
+        (before.leads, self.follows) = (true, true);
     }
 
     /// How many layers the block stands for.
@@ -64,9 +77,12 @@ impl ConvBlock {
     /// How many parameter vectors it has.
     pub(super) const PARAMETERS: usize = 4;
 
-    /// The output `[n, outputs, h' / 2, w' / 2]`, and what the backward pass needs if `saving`.
+    /// The output `[n, outputs, h' / 2, w' / 2]` (or channels last), and what the backward pass needs if `saving`.
     pub(super) fn forward(&self, w: &[Tensor<1>], x: Tensor<4>, saving: bool) -> (Tensor<4>, BlockSaved) {
-        let [n, _, height, width] = x.dims();
+        let [n, height, width] = match x.dims() {
+            [n, height, width, _] if self.follows => [n, height, width],
+            [n, _, height, width] => [n, height, width],
+        };
         let device = x.device();
         let (h, v) = (height + 2 * self.padding - 2, width + 2 * self.padding - 2);
         let x = values(x);
@@ -77,7 +93,7 @@ impl ConvBlock {
         let kept = if saving { n } else { 0 };
         let mut saved = BlockSaved {
             shape: [n, self.inputs, height, width],
-            normal: vec![0.0; kept * h * v * self.outputs],
+            normal: Buffer::of(kept * h * v * self.outputs),
             inverse: Vec::with_capacity(kept * self.outputs),
             ..BlockSaved::default()
         };
@@ -86,7 +102,7 @@ impl ConvBlock {
         if saving {
             saved.x = x;
         }
-        (tensor(y, [n, self.outputs, h / 2, v / 2], &device), saved)
+        (tensor(y, laid_out(self.leads, [n, self.outputs, h / 2, v / 2]), &device), saved)
     }
 
     fn sides(&self, saved: &BlockSaved) -> (usize, usize) {
@@ -123,6 +139,13 @@ impl ConvBlock {
     #[inline(always)]
     fn pad(&self, image: &[f32], [height, width]: [usize; 2], pad: &mut [f32], [channels, first]: [usize; 2]) {
         let stride = width + 2 * self.padding;
+        if self.follows {
+            for (y, row) in image.chunks_exact(width * self.inputs).enumerate() {
+                let at = ((y + self.padding) * channels + first) * stride + self.padding;
+                turn(row, [width, self.inputs], &mut pad[at..], stride);
+            }
+            return;
+        }
         for (c, plane) in image.chunks_exact(height * width).enumerate() {
             for (y, row) in plane.chunks_exact(width).enumerate() {
                 pad[((y + self.padding) * channels + first + c) * stride + self.padding..][..width].copy_from_slice(row);
@@ -152,17 +175,22 @@ impl WithSimd for Forward<'_> {
         let (h, w, o) = (correlation.height, correlation.width, block.outputs);
         let packed = correlation.pack::<S>();
         let mut pad = vec![0.0; (h + 2) * (w + 2) * block.inputs];
-        let mut z = vec![0.0; h * w * o];
+        let pixels = h * w * o;
+        let mut scratch = vec![0.0; if saving { 0 } else { pixels }];
         let (mut mean, mut inverse, mut pooled) = (vec![0.0; o], vec![0.0; o], vec![0.0; o * (h / 2) * (w / 2)]);
         let images = x.chunks_exact(block.inputs * height * width).zip(y.chunks_exact_mut(o * (h / 2) * (w / 2)));
-        let mut normals = saved.normal.chunks_exact_mut(z.len());
-        for (image, y) in images {
+        for (i, (image, y)) in images.enumerate() {
+            // What is kept is computed where it stays.
+            let z = if saving { &mut saved.normal[i * pixels..(i + 1) * pixels] } else { &mut scratch[..] };
             block.pad(image, [height, width], &mut pad, [block.inputs, 0]);
-            correlation.run(simd, &packed, &pad, &mut z);
-            moments(simd, &z, block.epsilon, block.group, &mut mean, &mut inverse);
-            let (mean, inverse, normal) = (&mean, &inverse, normals.next().unwrap_or_default());
-            each(simd, o, Pooled { z: &z, sides: [h, w], mean, inverse, scale, shift, normal, pooled: &mut pooled });
-            transpose(&pooled, (h / 2) * (w / 2), o, y);
+            correlation.run(simd, &packed, &pad, z);
+            moments(simd, z, block.epsilon, block.group, &mut mean, &mut inverse);
+            let (mean, inverse) = (&mean, &inverse);
+            let out = if block.leads { &mut *y } else { &mut pooled[..] };
+            each(simd, o, Pooled { z, sides: [h, w], mean, inverse, scale, shift, keep: saving, pooled: out });
+            if !block.leads {
+                transpose(&pooled, (h / 2) * (w / 2), o, y);
+            }
             if saving {
                 saved.inverse.extend_from_slice(inverse);
             }
@@ -219,6 +247,11 @@ fn turn_rows<const R: usize>(from: &[f32], [r, columns]: [usize; 2], to: &mut [f
             to[c * stride + r + i] = from[(r + i) * columns + c];
         }
     }
+}
+
+/// The dimensions of a tensor that is `[n, c, h, w]`, or channels last.
+fn laid_out(last: bool, [n, c, h, w]: [usize; 4]) -> [usize; 4] {
+    if last { [n, h, w, c] } else { [n, c, h, w] }
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

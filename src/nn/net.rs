@@ -35,12 +35,17 @@ pub(crate) enum Kept {
 
 impl Stage {
     fn all(layers: &[Layer], fuse: bool) -> Vec<Self> {
-        let mut stages = vec![];
+        let mut stages: Vec<Self> = vec![];
         let mut rest = layers;
         while let Some(first) = rest.first() {
             let block = if fuse { ConvBlock::of(rest) } else { None };
             let (stage, length) = match block {
-                Some(block) => (Self::Block(block), ConvBlock::LAYERS),
+                Some(mut block) => {
+                    if let Some(Self::Block(before)) = stages.last_mut() {
+                        block.follow(before);
+                    }
+                    (Self::Block(block), ConvBlock::LAYERS)
+                }
                 None => (Self::Layer(first.clone()), 1),
             };
             stages.push(stage);

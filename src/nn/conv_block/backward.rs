@@ -2,7 +2,7 @@
 
 use super::kernel::{Correlation, WeightGradient};
 use super::norm::NormSums;
-use super::{BlockGradients, BlockSaved, ConvBlock, tensor, transpose, turn, values};
+use super::{BlockGradients, BlockSaved, ConvBlock, laid_out, tensor, transpose, turn, values};
 use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use pulp::{Simd, WithSimd};
@@ -35,7 +35,7 @@ impl ConvBlock {
         };
         let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
         vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, into: Into::Sum(&mut sums), x: &mut x });
-        let input = if wanted.input { Some(tensor(x, saved.shape, &device)) } else { None };
+        let input = wanted.input.then(|| tensor(x, laid_out(self.follows, saved.shape), &device));
         if !wanted.weights {
             return (vec![], input);
         }
@@ -67,7 +67,7 @@ impl ConvBlock {
         let mut x = vec![0.0; if input { saved.x.len() } else { 0 }];
         let into = Into::Each { weight: &mut each.weight, rest: &mut each.rest };
         vectorize(Backward { block: self, parameters: &parameters, saved, grad: &grad, into, x: &mut x });
-        (each, input.then(|| tensor(x, saved.shape, &device)))
+        (each, input.then(|| tensor(x, laid_out(self.follows, saved.shape), &device)))
     }
 
     /// The gradient `z` `[h, w, outputs]` in the convolution's output into `pad` `[height + 2, channels, width + 2]`, from channel `first`.
@@ -160,8 +160,13 @@ impl WithSimd for Backward<'_> {
             }
             if !x.is_empty() {
                 block.pad_gradient(&z, [height, width], &mut pad_z, [o, 0]);
-                adjoint.run(simd, &packed, &pad_z, &mut out);
-                transpose(&out, height * width, inputs, &mut x[i * features..(i + 1) * features]);
+                let x = &mut x[i * features..(i + 1) * features];
+                if block.follows {
+                    adjoint.run(simd, &packed, &pad_z, x);
+                } else {
+                    adjoint.run(simd, &packed, &pad_z, &mut out);
+                    transpose(&out, height * width, inputs, x);
+                }
             }
         }
         if let Into::Sum(sums) = into {

@@ -22,9 +22,14 @@ impl ConvBlock {
         let o = self.outputs;
         let normal = &saved.normal[i * h * w * o..(i + 1) * h * w * o];
         let inverse = &saved.inverse[i * o..(i + 1) * o];
-        sums.pooled.resize(grad.len(), 0.0);
-        transpose(grad, o, (h / 2) * (w / 2), &mut sums.pooled);
-        let gate = Gate { normal, sides: [h, w], scale, shift, grad: &sums.pooled };
+        let grad = if self.leads {
+            grad
+        } else {
+            sums.pooled.resize(grad.len(), 0.0);
+            transpose(grad, o, (h / 2) * (w / 2), &mut sums.pooled);
+            &sums.pooled
+        };
+        let gate = Gate { normal, sides: [h, w], scale, shift, grad };
         each(simd, o, GateSums { gate, mean: &mut sums.mean, slope: &mut sums.slope });
         for c in 0..o {
             sums.shift[c] += sums.mean[c];
@@ -141,14 +146,14 @@ fn sum_of<S: Simd>(simd: S, z: &[f32], o: usize, of: impl Fn(&[f32]) -> S::f32s)
 
 /// (z − mean) · inverse, then scale, shift, ReLU and the mean of 2×2 squares: `[h, w, channels]` to `[h / 2, w / 2, channels]`.
 pub(super) struct Pooled<'a> {
-    pub(super) z: &'a [f32],
+    pub(super) z: &'a mut [f32],
     pub(super) sides: [usize; 2],
     pub(super) mean: &'a [f32],
     pub(super) inverse: &'a [f32],
     pub(super) scale: &'a [f32],
     pub(super) shift: &'a [f32],
-    /// The normalised activations, which the backward pass needs; empty where there will be none.
-    pub(super) normal: &'a mut [f32],
+    /// Whether the normalised activations, which the backward pass needs, take the place of z.
+    pub(super) keep: bool,
     pub(super) pooled: &'a mut [f32],
 }
 
@@ -163,10 +168,10 @@ impl Each for Pooled<'_> {
                 scale: get::<S>(self.scale, c),
                 shift: get::<S>(self.shift, c),
             };
-            if self.normal.is_empty() {
-                self.pool(&channel, c, o);
+            if self.keep {
+                self.pool::<S, true>(&channel, c, o);
             } else {
-                self.keep(&channel, c, o);
+                self.pool::<S, false>(&channel, c, o);
             }
         }
     }
@@ -175,43 +180,29 @@ impl Each for Pooled<'_> {
 impl Pooled<'_> {
     /// The vector of channels at `c`.
     #[inline(always)]
-    fn pool<S: Simd>(&mut self, channel: &Channel<S>, c: usize, o: usize) {
+    fn pool<S: Simd, const KEEP: bool>(&mut self, channel: &Channel<S>, c: usize, o: usize) {
         let [h, w] = self.sides;
         for y in 0..h / 2 {
-            let (above, below) = self.z[2 * y * w * o..][..2 * w * o].split_at(w * o);
+            let (above, below) = self.z[2 * y * w * o..][..2 * w * o].split_at_mut(w * o);
             let out = self.pooled[y * (w / 2) * o..][..(w / 2) * o].chunks_exact_mut(o);
-            for ((above, below), out) in above.chunks_exact(2 * o).zip(below.chunks_exact(2 * o)).zip(out) {
-                let square = [get::<S>(above, c), get::<S>(above, o + c), get::<S>(below, c), get::<S>(below, o + c)];
-                put::<S>(out, c, channel.mean(channel.normalise(square)));
-            }
-        }
-    }
-
-    /// The same, and keeps the normalised activations.
-    #[inline(always)]
-    fn keep<S: Simd>(&mut self, channel: &Channel<S>, c: usize, o: usize) {
-        let [h, w] = self.sides;
-        for y in 0..h / 2 {
-            let rows = 2 * y * w * o..2 * (y + 1) * w * o;
-            let (above, below) = self.z[rows.clone()].split_at(w * o);
-            let (normal_above, normal_below) = self.normal[rows].split_at_mut(w * o);
-            let normal = normal_above.chunks_exact_mut(2 * o).zip(normal_below.chunks_exact_mut(2 * o));
-            let out = self.pooled[y * (w / 2) * o..][..(w / 2) * o].chunks_exact_mut(o);
-            let z = above.chunks_exact(2 * o).zip(below.chunks_exact(2 * o));
-            for (((above, below), (normal_above, normal_below)), out) in z.zip(normal).zip(out) {
+            for ((above, below), out) in above.chunks_exact_mut(2 * o).zip(below.chunks_exact_mut(2 * o)).zip(out) {
                 let square = [get::<S>(above, c), get::<S>(above, o + c), get::<S>(below, c), get::<S>(below, o + c)];
                 let square = channel.normalise(square);
-                put::<S>(normal_above, c, square[0]);
-                put::<S>(normal_above, o + c, square[1]);
-                put::<S>(normal_below, c, square[2]);
-                put::<S>(normal_below, o + c, square[3]);
+                if KEEP {
+                    put::<S>(above, c, square[0]);
+                    put::<S>(above, o + c, square[1]);
+                    put::<S>(below, c, square[2]);
+                    put::<S>(below, o + c, square[3]);
+                }
                 put::<S>(out, c, channel.mean(square));
             }
         }
-        for (y, x) in border(h, w) {
-            let at = (y * w + x) * o + c;
-            let [value, ..] = channel.normalise([get::<S>(self.z, at); 4]);
-            put::<S>(self.normal, at, value);
+        if KEEP {
+            for (y, x) in border(h, w) {
+                let at = (y * w + x) * o + c;
+                let [value, ..] = channel.normalise([get::<S>(self.z, at); 4]);
+                put::<S>(self.z, at, value);
+            }
         }
     }
 }

@@ -14,19 +14,20 @@
 //! The two convolutions of a line are one, over the channels of both images side by side.
 
 use super::backward::Wanted;
+use super::buffer::Buffer;
 use super::kernel::{Correlation, WeightGradient};
 use super::norm::average;
-use super::{BlockSaved, ConvBlock, tensor, transpose, values};
+use super::{BlockSaved, ConvBlock, laid_out, tensor, transpose, values};
 use crate::simd::vectorize;
 use burn::tensor::{Tensor, TensorData};
 use pulp::{Simd, WithSimd};
 
 /// What the moved forward pass keeps for the moved backward pass.
 pub(crate) struct BlockTangent {
-    /// ẋ, `[n, inputs, h, w]`; empty where the input does not move.
+    /// ẋ, laid out as x; empty where the input does not move.
     x: Vec<f32>,
     /// x̂˙, channels last, `[n, h', w', outputs]`.
-    normal: Vec<f32>,
+    normal: Buffer,
     /// q, `[n, outputs]`.
     slope: Vec<f32>,
 }
@@ -65,12 +66,12 @@ impl ConvBlock {
         let (h, width) = self.sides(saved);
         let mut tangent = BlockTangent {
             x: moved.map(values).unwrap_or_default(),
-            normal: vec![0.0; saved.normal.len()],
+            normal: Buffer::of(saved.normal.len()),
             slope: vec![0.0; n * self.outputs],
         };
         let mut y = vec![0.0; n * self.outputs * (h / 2) * (width / 2)];
         vectorize(Forward { block: self, moving: &Moving::of(w, v), saved, tangent: &mut tangent, y: &mut y });
-        (tensor(y, [n, self.outputs, h / 2, width / 2], device), tangent)
+        (tensor(y, laid_out(self.leads, [n, self.outputs, h / 2, width / 2]), device), tangent)
     }
 
     /// The derivatives of the gradients in the parameters and in the input, from the gradient in the output and its derivative.
@@ -88,7 +89,7 @@ impl ConvBlock {
         let mut x = vec![0.0; if wanted.input { saved.x.len() } else { 0 }];
         let grads = [values(grad), values(moved)];
         vectorize(Backward { block: self, moving: &Moving::of(w, v), saved, tangent, grads: &grads, sums: &mut sums, x: &mut x });
-        let input = wanted.input.then(|| tensor(x, saved.shape, &device));
+        let input = wanted.input.then(|| tensor(x, laid_out(self.follows, saved.shape), &device));
         if !wanted.weights {
             return (vec![], input);
         }
@@ -165,9 +166,19 @@ impl WithSimd for Forward<'_> {
                 }
             }
             pool([normal, &z], [h, w], moving, &mut pooled);
-            transpose(&pooled, (h / 2) * (w / 2), o, y);
+            turned(!block.leads, &pooled, (h / 2) * (w / 2), o, y);
             tangent.normal[i * pixels..(i + 1) * pixels].copy_from_slice(&z);
         }
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, unless neighbouring blocks agree on how it lies.
+#[inline(always)]
+fn turned(turn: bool, from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    if turn {
+        transpose(from, rows, columns, to);
+    } else {
+        to.copy_from_slice(from);
     }
 }
 
@@ -241,7 +252,7 @@ impl WithSimd for Backward<'_> {
                 block.pad_gradient(&norm.plain, [height, width], &mut pad_z, [2 * o, 0]);
                 block.pad_gradient(&norm.moved, [height, width], &mut pad_z, [2 * o, o]);
                 adjoint.run(simd, &packed, &pad_z, &mut out);
-                transpose(&out, height * width, inputs, &mut x[image]);
+                turned(!block.follows, &out, height * width, inputs, &mut x[image]);
             }
         }
     }
@@ -286,7 +297,7 @@ impl Norm {
         let ([scale, scaling], [shift, _]) = (moving.scale(), moving.shift());
         let size = (h / 2) * (w / 2) * o;
         for (pooled, grads) in self.pooled.iter_mut().zip(grads) {
-            transpose(&grads[i * size..(i + 1) * size], o, (h / 2) * (w / 2), pooled);
+            turned(!block.leads, &grads[i * size..(i + 1) * size], o, (h / 2) * (w / 2), pooled);
         }
         self.means.iter_mut().for_each(|mean| mean.fill(0.0));
         let [mean, moved_mean, s, t] = &mut self.means;
