@@ -269,9 +269,10 @@ trait Passed<S: Simd> {
 }
 
 impl Gate<'_> {
-    /// Goes through the squares of the pool, for the vector of channels at `c`.
+    /// Goes through the squares of the pool, for the vector of channels at `c`. What is summed is moved in and out: lent, it would be written to
+    /// memory at every pixel.
     #[inline(always)]
-    fn each<S: Simd>(&self, simd: S, c: usize, o: usize, to: &mut impl Passed<S>) {
+    fn each<S: Simd, P: Passed<S>>(&self, simd: S, c: usize, o: usize, mut to: P) -> P {
         let [h, w] = self.sides;
         let (quarter, zero) = (simd.splat_f32s(0.25), simd.splat_f32s(0.0));
         let (scale, shift) = (get::<S>(self.scale, c), get::<S>(self.shift, c));
@@ -287,6 +288,7 @@ impl Gate<'_> {
                 }
             }
         }
+        to
     }
 }
 
@@ -302,8 +304,7 @@ impl Each for GateSums<'_> {
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
         for c in channels.step_by(S::F32_LANES) {
             let zeros = [simd.splat_f32s(0.0); 4];
-            let mut sums = ChannelSums::<S> { mean: zeros, slope: zeros };
-            self.gate.each(simd, c, o, &mut sums);
+            let sums = self.gate.each(simd, c, o, ChannelSums::<S> { mean: zeros, slope: zeros });
             put::<S>(self.mean, c, total(simd, sums.mean));
             put::<S>(self.slope, c, total(simd, sums.slope));
         }
@@ -339,7 +340,7 @@ impl Each for Centred<'_> {
         let [h, w] = self.gate.sides;
         let zero = simd.splat_f32s(0.0);
         for c in channels.step_by(S::F32_LANES) {
-            let mut channel = CentredChannel::<S> {
+            let channel = CentredChannel::<S> {
                 inverse: get::<S>(self.inverse, c),
                 scale: get::<S>(self.gate.scale, c),
                 mean: get::<S>(self.mean, c),
@@ -347,7 +348,7 @@ impl Each for Centred<'_> {
                 out: self.out,
                 sums: [zero; 4],
             };
-            self.gate.each(simd, c, o, &mut channel);
+            let mut channel = self.gate.each(simd, c, o, channel);
             for (k, (y, x)) in border(h, w).enumerate() {
                 let at = (y * w + x) * o + c;
                 channel.take(simd, k % 4, at, get::<S>(self.gate.normal, at), zero);
