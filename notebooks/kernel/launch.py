@@ -72,9 +72,10 @@ def start_up(library: Path, deps: Path) -> str:
         f"-Ldependency={library.parent}",
         f"-Ldependency={deps}",
         f"-Clink-arg=-Wl,-rpath,{library.parent}",
-        f"-Clinker={LINKER}",
-        "-Clinker-flavor=gcc",
     ]
+    # An archive may have lost the permission; cells are slower then, no more.
+    if os.access(LINKER, os.X_OK):
+        flags += [f"-Clinker={LINKER}", "-Clinker-flavor=gcc"]
     facade = json.dumps(str(FACADE), ensure_ascii=False)
     # Unlike RUSTFLAGS, the encoded form may hold paths with spaces.
     prelude = f":build_env CARGO_ENCODED_RUSTFLAGS={chr(31).join(flags)}\n:dep freelunch = {{ path = {facade} }}\n"
