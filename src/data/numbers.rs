@@ -101,3 +101,22 @@ pub(crate) fn rows_at(values: &[f32], width: usize, positions: &[usize]) -> Vec<
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_as_it_is_is_not_copied() {
+        let x = [0.25, 0.5, 0.75, 1.0];
+        assert!(matches!(Normalization::none(2).applied(&x, [2, 1, 1]), Cow::Borrowed(_)));
+        let shifted = Normalization { mean: vec![0.0, 0.5], std: vec![1.0, 1.0] };
+        assert_eq!(*shifted.applied(&x, [2, 1, 1]), *shifted.apply(&x, [2, 1, 1]));
+        assert_eq!(shifted.apply(&x, [2, 1, 1]), [0.25, 0.0, 0.75, 0.5]);
+    }
+
+    #[test]
+    fn rows_come_in_the_order_asked_for() {
+        assert_eq!(rows_at(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 2, &[2, 0, 2]), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0]);
+    }
+}

@@ -58,3 +58,21 @@ impl DerefMut for Buffer {
         &mut self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_and_only_so_much_is_kept() {
+        let mut first = Buffer::of(1000);
+        first.fill(7.0);
+        let place = first.as_ptr();
+        drop(first);
+        assert!(Buffer::of(2000).as_ptr() != place, "too small");
+        let again = Buffer::of(600);
+        assert_eq!((again.as_ptr(), again.len()), (place, 600));
+        drop((0..20).map(Buffer::of).collect::<Vec<_>>());
+        assert_eq!(SPARE.with_borrow(VecDeque::len), KEPT);
+    }
+}
