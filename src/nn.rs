@@ -42,6 +42,7 @@ pub use optim::Optimizer;
 pub use per_sample::PerSample;
 
 pub(crate) use net::{Net, to_host, to_tensor};
+pub(crate) use optim::added;
 pub(crate) use per_sample::SampleGradients;
 pub(crate) use second_order::{Wanted, gradient_product};
 

@@ -1,7 +1,7 @@
 //! An encoder and a decoder that are trained together: one step's gradients of both are clipped as one.
 
 use crate::lab::{Deadline, Rng};
-use crate::nn::{Layer, Net, Optimizer, PerSample, SampleGradients, to_host};
+use crate::nn::{Layer, Net, Optimizer, PerSample, SampleGradients, added, to_host};
 use crate::privacy::{DpSgd, Event, Mechanism};
 use crate::train::{even_part, part_of};
 use crate::{Error, Lab, Result};
@@ -134,8 +134,7 @@ impl Pair {
                 Ok(each(part)?.weighted_sum(factors))
             })
             .collect();
-        let add = |sum: Vec<Tensor<1>>, part: Vec<Tensor<1>>| sum.into_iter().zip(part).map(|(a, b)| a + b).collect();
-        Ok(parts?.into_iter().reduce(add).unwrap_or_default())
+        Ok(parts?.into_iter().reduce(added).unwrap_or_default())
     }
 
     fn finite(&self, label: &str, step: usize) -> Result<()> {

@@ -71,6 +71,11 @@ impl Optimizer {
     }
 }
 
+/// The sums of gradients, parameter by parameter.
+pub(crate) fn added(sum: Vec<Tensor<1>>, part: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
+    sum.into_iter().zip(part).map(|(a, b)| a + b).collect()
+}
+
 /// An optimiser at work: its moments for every parameter.
 pub(crate) struct Steps {
     optimizer: Optimizer,

@@ -30,7 +30,7 @@
 use super::randomness::Source;
 use super::{Event, Randomness};
 use crate::lab::Rng;
-use crate::nn::{Net, PerSample, SampleGradients, to_host};
+use crate::nn::{Net, PerSample, SampleGradients, added, to_host};
 use crate::train::{even_part, part_of};
 use crate::{Device, Error, Lab, Result};
 use burn::tensor::{Tensor, TensorData};
@@ -244,10 +244,6 @@ impl Mechanism {
     pub(crate) fn event(&self) -> Result<Event> {
         self.config.event(self.records, self.batch, self.released)
     }
-}
-
-fn added(sum: Vec<Tensor<1>>, part: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
-    sum.into_iter().zip(part).map(|(a, b)| a + b).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::augment::Augment;
 use crate::data::rows_at;
 use crate::lab::Rng;
-use crate::nn::{Layer, Loss, Net, to_tensor};
+use crate::nn::{Layer, Loss, Net, added, to_tensor};
 use crate::{Device, Result};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng as _;
@@ -23,7 +23,7 @@ pub(crate) fn chunk_of(device: &Device) -> usize {
 }
 
 /// The most records of a batch that go through these networks together. Each part makes gradients as large as the weights, and packs the
-/// weights for its products: without images that is most of the work, so that parts are larger.
+/// weights for its products: without convolutions that is most of the work, so that parts are larger.
 pub(crate) fn part_of(nets: &[&Net], device: &Device) -> usize {
     let convolves = nets.iter().any(|net| net.layers().iter().any(Layer::convolves));
     if convolves { chunk_of(device) } else { chunk_of(device).saturating_mul(4) }
@@ -87,7 +87,7 @@ impl Rows<'_> {
         let Some((mut loss, mut sum)) = parts.next() else { return Ok((Tensor::zeros([1], &device), vec![])) };
         for (part_loss, gradients) in parts {
             loss = loss + part_loss;
-            sum = sum.into_iter().zip(gradients).map(|(a, b)| a + b).collect();
+            sum = added(sum, gradients);
         }
         Ok((loss, sum))
     }

@@ -10,7 +10,7 @@
 
 use crate::augment::Draws;
 use crate::device::is_cpu;
-use crate::nn::{Loss, Net, Wanted, gradient_product, to_host, to_tensor};
+use crate::nn::{Loss, Net, Wanted, added, gradient_product, to_host, to_tensor};
 use crate::train::Rows;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -84,7 +84,7 @@ impl Student<'_> {
                 let (_, grad) = self.loss.of(logits, targets);
                 net.weight_gradients(&tape, grad * share)
             });
-            let gradient = parts.into_iter().reduce(sum).unwrap_or_default();
+            let gradient = parts.into_iter().reduce(added).unwrap_or_default();
             path.push(moved(now, &gradient, step_size));
         }
         path
@@ -118,7 +118,7 @@ impl Student<'_> {
             for (&at, row) in batch.positions.iter().zip(in_batch.chunks_exact(d)) {
                 in_x[at * d..(at + 1) * d].iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
             }
-            lambda = moved(&lambda, &in_weights.into_iter().reduce(sum).unwrap_or_default(), step_size);
+            lambda = moved(&lambda, &in_weights.into_iter().reduce(added).unwrap_or_default(), step_size);
         }
         let slopes = if slopes.is_empty() { vec![] } else { to_host(Tensor::cat(slopes, 0))? };
         Ok(Gradient { in_x, in_step_size: -slopes.into_iter().map(f64::from).sum::<f64>() })
@@ -148,10 +148,6 @@ impl Student<'_> {
             })
             .collect()
     }
-}
-
-fn sum(a: Weights, b: Weights) -> Weights {
-    a.into_iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
 /// weights − step · direction

@@ -90,7 +90,7 @@ fn clipped_synthetic_embeddings_are_shortened_and_their_factor_is_a_constant() {
     let matching = Matching { method: &method, sums: &sums, values: &values, shape: real.shape(), lab: &lab() };
     let x: Vec<f32> = (0..64).map(|i| (i as f32 - 30.0) / 10.0).collect();
     let (_, gradient) = matching.class_gradient(&net, 1, 0, &x).unwrap();
-    let rows: Vec<f32> = real.of_class(1).iter().flat_map(|&i| &values[i * 64..(i + 1) * 64]).copied().collect();
+    let rows = rows_at(&values, 64, &real.of_class(1));
     let target = sums.clipped_sum(&rows, 64, 0).unwrap();
     let scaled = 30.0 * 2.0 / length(&x);
     for i in 0..64 {
