@@ -6,11 +6,13 @@
 
 mod backward;
 mod buffer;
+mod convolve;
 mod gradients;
 mod kernel;
 mod lanes;
 mod norm;
 mod tangent;
+mod winograd;
 
 pub(super) use backward::Wanted;
 pub(crate) use gradients::BlockGradients;
@@ -20,6 +22,7 @@ use super::{AvgPool, Conv2d, GroupNorm, InstanceNorm, Layer};
 use crate::simd::vectorize;
 use buffer::Buffer;
 use burn::tensor::{Tensor, TensorData};
+use convolve::Convolution;
 use kernel::Correlation;
 use lanes::each;
 use norm::{Pooled, moments};
@@ -98,7 +101,7 @@ impl ConvBlock {
             ..BlockSaved::default()
         };
         let correlation = Correlation { height: h, width: v, inputs: self.inputs, outputs: self.outputs, weights: &weights, bias };
-        vectorize(Forward { block: self, correlation, x: &x, size: [height, width], scale, shift, y: &mut y, saving, saved: &mut saved });
+        vectorize(Forward { block: self, correlation, x: &x, scale, shift, y: &mut y, saving, saved: &mut saved });
         if saving {
             saved.x = x;
         }
@@ -158,7 +161,6 @@ struct Forward<'a> {
     block: &'a ConvBlock,
     correlation: Correlation<'a>,
     x: &'a [f32],
-    size: [usize; 2],
     scale: &'a [f32],
     shift: &'a [f32],
     y: &'a mut [f32],
@@ -171,19 +173,18 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { block, correlation, x, size: [height, width], scale, shift, y, saving, saved } = self;
+        let Self { block, correlation, x, scale, shift, y, saving, saved } = self;
         let (h, w, o) = (correlation.height, correlation.width, block.outputs);
-        let packed = correlation.pack::<S>();
-        let mut pad = vec![0.0; (h + 2) * (w + 2) * block.inputs];
+        let mut convolution = Convolution::forward(simd, block, correlation);
         let pixels = h * w * o;
-        let mut scratch = vec![0.0; if saving { 0 } else { pixels }];
-        let (mut mean, mut inverse, mut pooled) = (vec![0.0; o], vec![0.0; o], vec![0.0; o * (h / 2) * (w / 2)]);
-        let images = x.chunks_exact(block.inputs * height * width).zip(y.chunks_exact_mut(o * (h / 2) * (w / 2)));
+        let mut scratch = Buffer::of(if saving { 0 } else { pixels });
+        let (mut mean, mut inverse, mut pooled) = (vec![0.0; o], vec![0.0; o], Buffer::of(o * (h / 2) * (w / 2)));
+        let [_, inputs, height, width] = saved.shape;
+        let images = x.chunks_exact(inputs * height * width).zip(y.chunks_exact_mut(o * (h / 2) * (w / 2)));
         for (i, (image, y)) in images.enumerate() {
             // What is kept is computed where it stays.
             let z = if saving { &mut saved.normal[i * pixels..(i + 1) * pixels] } else { &mut scratch[..] };
-            block.pad(image, [height, width], &mut pad, [block.inputs, 0]);
-            correlation.run(simd, &packed, &pad, z);
+            convolution.run(simd, &[image], z);
             moments(simd, z, block.epsilon, block.group, &mut mean, &mut inverse);
             let (mean, inverse) = (&mean, &inverse);
             let out = if block.leads { &mut *y } else { &mut pooled[..] };

@@ -176,6 +176,7 @@ mod tests {
         assert!(wide.lengths_are_cheap([1, 48, 3, 3]) && !wide.lengths_are_cheap([1, 48, 20, 20]));
         vec![
             (Arch::conv_net().with_width(9).with_depth(2).layers([2, 9, 8], 3).unwrap(), [6, 2, 9, 8]),
+            (Arch::conv_net().with_width(17).with_depth(2).layers([2, 9, 8], 3).unwrap(), [6, 2, 9, 8]),
             (vec![Layer::Conv2d(wide), Layer::Tanh, Layer::Flatten, Layer::Linear(Linear { inputs: 432, outputs: 3 })], [6, 40, 3, 3]),
         ]
     }

@@ -1,6 +1,8 @@
 //! The gradients of a block in its parameters and its input, summed over the images or image by image.
 
-use super::kernel::{Correlation, WeightGradient};
+use super::buffer::Buffer;
+use super::convolve::{Convolution, WeightSums};
+use super::kernel::Correlation;
 use super::norm::NormSums;
 use super::{BlockGradients, BlockSaved, ConvBlock, laid_out, tensor, transpose, turn, values};
 use crate::simd::vectorize;
@@ -131,19 +133,17 @@ impl WithSimd for Backward<'_> {
         let Self { block, parameters, saved, grad, mut into, x } = self;
         let ((h, w), o) = (block.sides(saved), block.outputs);
         let [_, inputs, height, width] = saved.shape;
-        let kernel = WeightGradient { height: h, width: w, inputs, outputs: o };
         let (weights, bias) = (block.turned(&parameters[0]), vec![0.0; inputs]);
         let adjoint = Correlation { height, width, inputs: o, outputs: inputs, weights: &weights, bias: &bias };
-        let packed = adjoint.pack::<S>();
+        let mut adjoint = Convolution::adjoint(simd, block, adjoint);
+        let mut products = WeightSums::new(simd, block, [height, width], [h, w]);
         let mut norm = NormSums::new(o);
-        let mut z = vec![0.0; h * w * o];
-        let mut pad_x = vec![0.0; (h + 2) * (w + 2) * inputs];
-        let mut pad_z = vec![0.0; (height + 2) * (width + 2) * o];
-        let mut out = vec![0.0; height * width * inputs];
-        let mut scratch = vec![];
+        let mut z = Buffer::of(h * w * o);
+        let mut out = Buffer::of(height * width * inputs);
         let features = inputs * height * width;
         for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
             block.through_norm(simd, [&parameters[2], &parameters[3]], (saved, i), grad, &mut z, &mut norm);
+            let by_itself = matches!(into, Into::Each { .. });
             let (weight, bias) = match &mut into {
                 Into::Sum(sums) => (&mut sums.weight[..], &mut sums.bias[..]),
                 Into::Each { weight, rest } => {
@@ -154,22 +154,26 @@ impl WithSimd for Backward<'_> {
                 }
             };
             if !weight.is_empty() {
-                block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad_x, [inputs, 0]);
-                kernel.run(simd, &pad_x, &z, &mut scratch, weight);
+                products.add(simd, &saved.x[i * features..(i + 1) * features], &z, weight);
+                if by_itself {
+                    products.finish(simd, weight);
+                }
                 bias.iter_mut().zip(&norm.bias).for_each(|(sum, own)| *sum += own);
             }
             if !x.is_empty() {
-                block.pad_gradient(&z, [height, width], &mut pad_z, [o, 0]);
                 let x = &mut x[i * features..(i + 1) * features];
                 if block.follows {
-                    adjoint.run(simd, &packed, &pad_z, x);
+                    adjoint.run(simd, &[&z], x);
                 } else {
-                    adjoint.run(simd, &packed, &pad_z, &mut out);
+                    adjoint.run(simd, &[&z], &mut out);
                     transpose(&out, height * width, inputs, x);
                 }
             }
         }
         if let Into::Sum(sums) = into {
+            if !sums.weight.is_empty() {
+                products.finish(simd, &mut sums.weight);
+            }
             sums.scale = norm.scale;
             sums.shift = norm.shift;
         }

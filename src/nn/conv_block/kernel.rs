@@ -4,13 +4,14 @@
 //! meets are neighbours, at distances the compiler knows, so a tile needs one address. What comes out is channels-last: the output channels
 //! fill vector registers. The inner loops hold a tile of sums in registers and only add to it.
 
+use super::buffer::Buffer;
 use pulp::{Simd, WithSimd};
 
 /// How many of `left` pixels the next register tile takes: all are of nearly one length. With two vectors of channels 10 pixels, a weight and a
 /// broadcast fill the 32 registers of AVX-512 (14 do not fit), 5 the 16 of AVX2. Every sum has its own lane, so the numbers are the same
 /// whatever the tile.
 #[inline(always)]
-fn next_tile<S: Simd>(left: usize) -> usize {
+pub(super) fn next_tile<S: Simd>(left: usize) -> usize {
     let most = if S::F32_LANES >= 16 { 10 } else { 5 };
     left.div_ceil(left.div_ceil(most))
 }
@@ -39,10 +40,10 @@ impl Correlation<'_> {
 
     /// The weights as `[tile of channels][3, inputs, 3][vectors]`, zero beyond the last channel.
     #[inline(always)]
-    pub(super) fn pack<S: Simd>(&self) -> Vec<f32> {
+    pub(super) fn pack<S: Simd>(&self) -> Buffer {
         let lanes = if self.outputs <= S::F32_LANES { S::F32_LANES } else { 2 * S::F32_LANES };
         let taps = 9 * self.inputs;
-        let mut packed = vec![0.0; self.outputs.div_ceil(lanes) * taps * lanes];
+        let mut packed = Buffer::zeros(self.outputs.div_ceil(lanes) * taps * lanes);
         for (tile, block) in packed.chunks_exact_mut(taps * lanes).enumerate() {
             let from = tile * lanes;
             let count = lanes.min(self.outputs - from);

@@ -15,7 +15,8 @@
 
 use super::backward::Wanted;
 use super::buffer::Buffer;
-use super::kernel::{Correlation, WeightGradient};
+use super::convolve::{Convolution, WeightSums};
+use super::kernel::Correlation;
 use super::norm::average;
 use super::{BlockSaved, ConvBlock, laid_out, tensor, transpose, values};
 use crate::simd::vectorize;
@@ -135,17 +136,17 @@ impl WithSimd for Forward<'_> {
         let weights = if moves { interleaved(&direction, &block.outputs_last(&moving.w[0]), 3 * inputs * o) } else { direction };
         let channels = if moves { 2 * inputs } else { inputs };
         let correlation = Correlation { height: h, width: w, inputs: channels, outputs: o, weights: &weights, bias: &moving.v[1] };
-        let packed = correlation.pack::<S>();
-        let mut pad = vec![0.0; (h + 2) * (w + 2) * channels];
-        let mut z = vec![0.0; h * w * o];
+        let mut convolution = Convolution::forward(simd, block, correlation);
+        let mut z = Buffer::of(h * w * o);
         let (mut mean, mut pooled) = (vec![0.0; o], vec![0.0; o * (h / 2) * (w / 2)]);
         let (features, pixels) = (inputs * height * width, h * w * o);
         for (i, y) in y.chunks_exact_mut(pooled.len()).enumerate() {
-            block.pad(&saved.x[i * features..(i + 1) * features], [height, width], &mut pad, [channels, 0]);
+            let image = i * features..(i + 1) * features;
             if moves {
-                block.pad(&tangent.x[i * features..(i + 1) * features], [height, width], &mut pad, [channels, inputs]);
+                convolution.run(simd, &[&saved.x[image.clone()], &tangent.x[image]], &mut z);
+            } else {
+                convolution.run(simd, &[&saved.x[image]], &mut z);
             }
-            correlation.run(simd, &packed, &pad, &mut z);
             let normal = &saved.normal[i * pixels..(i + 1) * pixels];
             let inverse = &saved.inverse[i * o..(i + 1) * o];
             let slope = &mut tangent.slope[i * o..(i + 1) * o];
@@ -226,34 +227,30 @@ impl WithSimd for Backward<'_> {
         let weights = interleaved(&block.turned(&moving.v[0]), &block.turned(&moving.w[0]), 3 * o * inputs);
         let bias = vec![0.0; inputs];
         let adjoint = Correlation { height, width, inputs: 2 * o, outputs: inputs, weights: &weights, bias: &bias };
-        let packed = adjoint.pack::<S>();
-        let kernel = WeightGradient { height: h, width: w, inputs, outputs: o };
+        let mut adjoint = Convolution::adjoint(simd, block, adjoint);
+        let mut products = WeightSums::new(simd, block, [height, width], [h, w]);
         let mut norm = Norm::new(o, h * w, (h / 2) * (w / 2));
-        let mut pad_x = vec![0.0; (h + 2) * (w + 2) * inputs];
-        let mut pad_z = vec![0.0; (height + 2) * (width + 2) * 2 * o];
-        let mut out = vec![0.0; height * width * inputs];
-        let mut scratch = vec![];
+        let mut out = Buffer::of(height * width * inputs);
         let features = inputs * height * width;
         for i in 0..n {
             norm.run(block, moving, (saved, tangent, i), grads, &mut sums.rest[o..]);
             let image = i * features..(i + 1) * features;
             if !sums.weight.is_empty() {
-                block.pad(&saved.x[image.clone()], [height, width], &mut pad_x, [inputs, 0]);
-                kernel.run(simd, &pad_x, &norm.moved, &mut scratch, &mut sums.weight);
+                products.add(simd, &saved.x[image.clone()], &norm.moved, &mut sums.weight);
                 if !tangent.x.is_empty() {
-                    block.pad(&tangent.x[image.clone()], [height, width], &mut pad_x, [inputs, 0]);
-                    kernel.run(simd, &pad_x, &norm.plain, &mut scratch, &mut sums.weight);
+                    products.add(simd, &tangent.x[image.clone()], &norm.plain, &mut sums.weight);
                 }
                 for z in norm.moved.chunks_exact(o) {
                     sums.rest[..o].iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
                 }
             }
             if !x.is_empty() {
-                block.pad_gradient(&norm.plain, [height, width], &mut pad_z, [2 * o, 0]);
-                block.pad_gradient(&norm.moved, [height, width], &mut pad_z, [2 * o, o]);
-                adjoint.run(simd, &packed, &pad_z, &mut out);
+                adjoint.run(simd, &[&norm.plain, &norm.moved], &mut out);
                 turned(!block.follows, &out, height * width, inputs, &mut x[image]);
             }
+        }
+        if !sums.weight.is_empty() {
+            products.finish(simd, &mut sums.weight);
         }
     }
 }

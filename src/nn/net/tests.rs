@@ -69,6 +69,9 @@ fn conv_net_backward_agrees_with_autodiff() {
     // Wider than one register tile, and with channels that do not fill the last one.
     let layers = Arch::conv_net().with_width(21).with_depth(2).layers([3, 16, 14], 3).unwrap();
     backward_agrees_with_autodiff(layers, [2, 3, 16, 14]);
+    // Two tiles of channels, and squares that reach over the edge of 7×7 and 3×3.
+    let layers = Arch::conv_net().with_width(36).with_depth(3).layers([1, 14, 15], 3).unwrap();
+    backward_agrees_with_autodiff(layers, [2, 1, 14, 15]);
 }
 
 #[test]

@@ -255,21 +255,24 @@ fn second_order_agrees_with_central_differences_in_f64_for_every_layer() {
 
 #[test]
 fn moved_blocks_agree_with_autodiff_over_the_layers() {
-    let instance = Layer::InstanceNorm(InstanceNorm { channels: 6, epsilon: 1e-5 });
-    let group = Layer::GroupNorm(GroupNorm { groups: 2, channels: 6, epsilon: 1e-5 });
-    let wide = |norm: &Layer| {
+    let instance = |channels| Layer::InstanceNorm(InstanceNorm { channels, epsilon: 1e-5 });
+    let group = |channels| Layer::GroupNorm(GroupNorm { groups: 2, channels, epsilon: 1e-5 });
+    let wide = |norm: Layer| {
         let conv = Layer::Conv2d(Conv2d { inputs: 2, outputs: 6, kernel: 3, stride: 1, padding: 3 });
-        vec![conv, norm.clone(), Layer::Relu, Layer::AvgPool(AvgPool { size: 2 })]
+        vec![conv, norm, Layer::Relu, Layer::AvgPool(AvgPool { size: 2 })]
     };
-    // An odd side, so that the pool leaves a border; a wide padding; an image of two channels before and six after.
-    for (name, first, [h, w], inner) in [
-        ("instance norm", conv_norm_pool(2, 6, instance.clone()), [9, 10], 2 * 2),
-        ("group norm", conv_norm_pool(2, 6, group.clone()), [9, 10], 2 * 2),
-        ("wide padding", wide(&instance), [5, 4], 2 * 2),
+    // An odd side, so that the pool leaves a border; a wide padding; an image of two channels before and more after: few, and as many as pay for
+    // products by squares, with sides even and odd.
+    for (name, first, channels, [h, w], inner) in [
+        ("instance norm", conv_norm_pool(2, 6, instance(6)), 6, [9, 10], 2 * 2),
+        ("group norm", conv_norm_pool(2, 6, group(6)), 6, [9, 10], 2 * 2),
+        ("wide padding", wide(instance(6)), 6, [5, 4], 2 * 2),
+        ("squares", conv_norm_pool(2, 18, instance(18)), 18, [9, 11], 2 * 2),
+        ("squares, group norm", conv_norm_pool(2, 18, group(18)), 18, [12, 8], 3 * 2),
     ] {
         let mut layers = first;
-        layers.extend(conv_norm_pool(6, 6, if name == "group norm" { group.clone() } else { instance.clone() }));
-        layers.extend([Layer::Flatten, Layer::Linear(Linear { inputs: 6 * inner, outputs: 3 })]);
+        layers.extend(conv_norm_pool(channels, channels, if name.ends_with("group norm") { group(channels) } else { instance(channels) }));
+        layers.extend([Layer::Flatten, Layer::Linear(Linear { inputs: channels * inner, outputs: 3 })]);
         let mut rng = Lab::on(Kind::Cpu).unwrap().seed(8).rng("blocks", 0);
         let mut vectors = |scale: f64| -> Vec<Vec<f32>> {
             let lengths = layers.iter().flat_map(Layer::parameters);
