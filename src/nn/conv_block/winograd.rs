@@ -292,8 +292,8 @@ impl<const V: usize, const P: usize> WithSimd for Product<'_, V, P> {
         // Moved out, not lent, as in `kernel`.
         for (p, values) in sums.into_iter().enumerate() {
             let (to, _) = S::as_mut_simd_f32s(&mut to[p * stride..][..V * S::F32_LANES]);
-            for v in 0..V {
-                to[v] = values[v];
+            for (to, value) in to.iter_mut().zip(values) {
+                *to = value;
             }
         }
     }
@@ -357,8 +357,9 @@ impl Each for Pack<'_> {
                     *column = to_four(simd, taps);
                 }
                 let at = (o / lanes * inputs + i) * lanes + o % lanes;
-                for k in 0..4 {
-                    let row = to_four(simd, [columns[0][k], columns[1][k], columns[2][k]]);
+                let [a, b, c] = columns;
+                for (k, taps) in [[a[0], b[0], c[0]], [a[1], b[1], c[1]], [a[2], b[2], c[2]], [a[3], b[3], c[3]]].into_iter().enumerate() {
+                    let row = to_four(simd, taps);
                     for (l, value) in row.into_iter().enumerate() {
                         put::<S>(self.products, (4 * k + l) * plane + at, value);
                     }
@@ -389,8 +390,9 @@ impl Each for Unpack<'_> {
                     let [c, d] = [get::<S>(self.products, (8 + l) * plane + at), get::<S>(self.products, (12 + l) * plane + at)];
                     *column = to_three(simd, [a, b, c, d]);
                 }
-                for dy in 0..3 {
-                    let row = to_three(simd, [columns[0][dy], columns[1][dy], columns[2][dy], columns[3][dy]]);
+                let [a, b, c, d] = columns;
+                for (dy, taps) in [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]]].into_iter().enumerate() {
+                    let row = to_three(simd, taps);
                     for (dx, value) in row.into_iter().enumerate() {
                         let at = ((dy * inputs + i) * 3 + dx) * count + o;
                         put::<S>(self.weights, at, simd.add_f32s(get::<S>(self.weights, at), value));
