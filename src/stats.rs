@@ -205,10 +205,11 @@ impl fmt::Display for MeanInterval {
     }
 }
 
-/// Digits that the interval's width supports: "0.083 [0.06, 0.11]", "0.0021 [0.001, 0.003]".
+/// Digits that the interval's width supports: "0.083 [0.06, 0.11]", "0.0021 [0.001, 0.003]"; of its ends no more than four significant ones.
 fn write_interval(f: &mut fmt::Formatter<'_>, value: f64, low: f64, high: f64) -> fmt::Result {
-    let width = high - low;
-    let digits = if width > 0.0 && width.is_finite() { (-width.log10().floor()).clamp(2.0, 9.0) as usize } else { 2 };
+    let (width, largest) = (high - low, low.abs().max(high.abs()));
+    let most = (3.0 - largest.log10().floor()).clamp(2.0, 9.0);
+    let digits = if width > 0.0 && width.is_finite() { (-width.log10().floor()).clamp(2.0, most) as usize } else { 2 };
     write!(f, "{value:.more$} [{low:.digits$}, {high:.digits$}]", more = digits + 1)
 }
 

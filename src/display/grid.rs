@@ -47,17 +47,18 @@ impl ImageGrid {
         Self { rows, shape, columns: vec![], title: String::new(), caption: String::new(), room: 950, font: 12.0, fills: false }
     }
 
-    /// The first `per_class` images of every class, of at most 20 classes.
+    /// The first `per_class` images of every class that has any, of at most 20 classes.
     #[must_use]
     pub fn from_dataset(data: &Dataset, per_class: usize) -> Self {
         let mut rows: Vec<(String, Vec<Vec<f32>>)> = data.class_names().iter().map(|name| (name.clone(), vec![])).collect();
-        rows.truncate(Self::MOST_ROWS);
         for (i, &label) in data.labels().iter().enumerate() {
             match rows.get_mut(label as usize) {
                 Some((_, images)) if images.len() < per_class => images.push(data.record(i).to_vec()),
                 _ => {}
             }
         }
+        rows.retain(|(_, images)| !images.is_empty());
+        rows.truncate(Self::MOST_ROWS);
         Self::new(rows, data.shape())
     }
 
@@ -103,8 +104,10 @@ impl ImageGrid {
 
     /// The least width at which each pixel has at least half a CSS pixel: more than one dot in print.
     pub(super) fn least_width(&self, em: f64) -> Result<f64> {
-        let labels =
-            self.rows.iter().try_fold(0.0f64, |most, (label, _)| Ok::<_, Error>(most.max(self.clone().lettered(em).label(label)?.1)))?;
+        let labels = self
+            .rows
+            .iter()
+            .try_fold(0.0f64, |most, (label, _)| Ok::<_, Error>(most.max(self.clone().lettered(em).label_width(label)?)))?;
         Ok(labels + 8.0 + f64::from(2 * Self::MARGIN) + 0.5 * (self.across() * (self.shape[2] + 2)) as f64)
     }
 
@@ -143,7 +146,7 @@ impl ImageGrid {
         }
         let mut labels = 0.0f64;
         for (label, _) in &self.rows {
-            labels = labels.max(self.label(label)?.1);
+            labels = labels.max(self.label_width(label)?);
         }
         let labels = if labels > 0.0 { labels.ceil() as u32 + 8 } else { 0 };
         let free = self.room.saturating_sub(labels + 2 * Self::MARGIN);
@@ -158,15 +161,26 @@ impl ImageGrid {
         Ok((f64::from(fitting.min(readable).max(1)), labels))
     }
 
-    /// A label as it is drawn, and its width.
-    fn label(&self, label: &str) -> Result<(String, f64)> {
-        let short = font::cut(label, self.font, Weight::Regular, 12.5 * self.font)?;
-        let width = font::width(&short, self.font, Weight::Regular)?;
-        Ok((short, width))
+    /// Lines of a label beside its row, or above its column.
+    const LINES: usize = 3;
+
+    /// Room for a label that is broken into lines.
+    fn label_width(&self, label: &str) -> Result<f64> {
+        let lines = font::broken(label, self.font, 12.5 * self.font, Self::LINES)?;
+        font::widest(lines.iter().map(String::as_str), self.font, Weight::Regular)
     }
 
-    fn header(&self) -> u32 {
-        if self.columns.iter().any(|caption| !caption.is_empty()) { (1.67 * self.font).round() as u32 } else { 0 }
+    /// The captions above the columns, in lines.
+    fn captions(&self, zoom: f64) -> Result<Vec<Vec<String>>> {
+        let room = self.shape[2] as f64 * zoom;
+        self.columns.iter().take(self.across()).map(|caption| font::broken(caption, 0.9 * self.font, room, Self::LINES)).collect()
+    }
+
+    /// Height of what stands above the images.
+    fn header(&self, zoom: f64) -> Result<u32> {
+        let lines = self.captions(zoom)?.iter().map(Vec::len).max().unwrap_or(0);
+        let captioned = self.columns.iter().any(|caption| !caption.is_empty());
+        Ok(if captioned { ((0.55 + 1.12 * lines as f64) * self.font).round() as u32 } else { 0 })
     }
 
     /// Where image `(row, column)` begins within the grid, and pixels for each of an image's in the mosaic.
@@ -212,30 +226,37 @@ impl Drawing for ImageGrid {
         let (across, down) = self.inner(zoom);
         // Rounding must not make it wider than its room.
         let across = (across - 1e-6).ceil() as u32;
-        Ok((labels + across + 2 * Self::MARGIN, self.header() + down.ceil() as u32 + 2 * Self::MARGIN))
+        Ok((labels + across + 2 * Self::MARGIN, self.header(zoom)? + down.ceil() as u32 + 2 * Self::MARGIN))
     }
 
     fn draw<DB: DrawingBackend>(&self, pen: &Pen<DB>) -> Result<()> {
         let [_, h, w] = self.shape;
         let (zoom, labels) = self.zoom()?;
-        let (left, top) = (f64::from(Self::MARGIN + labels), f64::from(Self::MARGIN + self.header()));
+        let (left, top) = (f64::from(Self::MARGIN + labels), f64::from(Self::MARGIN + self.header(zoom)?));
         let look = Lettering::new(self.font);
+        let lines = (h as f64 * zoom / (1.2 * self.font)).clamp(1.0, Self::LINES as f64) as usize;
         for (i, (label, _)) in self.rows.iter().enumerate() {
             let middle = top + self.place(i, 0, zoom).1 + h as f64 * zoom / 2.0;
-            pen.text((left - 8.0, middle + 0.36 * self.font), &self.label(label)?.0, look.anchored(Anchor::Right))?;
+            let lines = font::broken(label, self.font, f64::from(labels) - 8.0, lines)?;
+            for (k, line) in lines.iter().enumerate() {
+                let below = 1.2 * self.font * (k as f64 - (lines.len() - 1) as f64 / 2.0);
+                pen.text((left - 8.0, middle + below + 0.36 * self.font), line, look.anchored(Anchor::Right))?;
+            }
         }
         let small = Lettering::new(0.9 * self.font).anchored(Anchor::Middle).colored(FAINT);
         let width = w as f64 * zoom;
-        for (j, caption) in self.columns.iter().take(self.across()).enumerate() {
-            let caption = font::cut(caption, small.size, small.weight, width)?;
-            pen.text((left + self.place(0, j, zoom).0 + width / 2.0, top - 7.0), &caption, small)?;
+        for (j, caption) in self.captions(zoom)?.iter().enumerate() {
+            for (k, line) in caption.iter().rev().enumerate() {
+                let above = 7.0 + 1.12 * self.font * k as f64;
+                pen.text((left + self.place(0, j, zoom).0 + width / 2.0, top - above), line, small)?;
+            }
         }
         Ok(())
     }
 
     fn pictures(&self) -> Result<Vec<Picture>> {
         let (zoom, labels) = self.zoom()?;
-        let at = (Self::MARGIN + labels, Self::MARGIN + self.header());
+        let at = (Self::MARGIN + labels, Self::MARGIN + self.header(zoom)?);
         // One pixel for each of an image's where the grid fills its room: print then makes blocks of dots of it.
         let (finer, zoom) = if self.fills { (1, zoom) } else { (zoom as u32, 1.0) };
         Ok(vec![Picture { at, pixels: self.mosaic(finer), zoom }])
@@ -259,7 +280,7 @@ show_inline!(ImageGrid);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::display::pen::{Resolution, raster};
+    use crate::display::pen::{Resolution, raster, svg};
 
     fn grid() -> ImageGrid {
         let image = vec![0.0, 0.25, 0.5, 2.0];
@@ -303,6 +324,18 @@ mod tests {
         let (right, bottom) = (f64::from(width - ImageGrid::MARGIN), f64::from(height - ImageGrid::MARGIN));
         assert_eq!(print.get_pixel(Resolution::Print.pixels(right) - 4, Resolution::Print.pixels(bottom) - 5).0, [128; 3]);
         assert_eq!(print.get_pixel(Resolution::Print.pixels(right) + 2, Resolution::Print.pixels(bottom) - 5).0, [255; 3]);
+    }
+
+    #[test]
+    fn long_labels_take_more_lines_and_classes_without_images_none() {
+        let rows = vec![("raw, clipped to 1, noise 0.001".to_string(), vec![vec![0.5; 784]; 3])];
+        let grid = ImageGrid::new(rows, [1, 28, 28]);
+        let (plain, captioned) =
+            (svg(&grid, (0, 0)).unwrap(), svg(&grid.clone().column_captions(&["one", "DP-AuGM, through"]), (0, 0)).unwrap());
+        assert!(plain.contains(">0.001<") && !plain.contains('…'), "{plain}");
+        assert!(captioned.contains("DP-AuGM,") && captioned.contains("through") && !captioned.contains('…'), "{captioned}");
+        let one = Dataset::digits().unwrap().train.subset(&[7]).unwrap();
+        assert_eq!(ImageGrid::from_dataset(&one, 5).rows.len(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Explain, Explanation, LIRA, count, most, number, percent, share, short, texts};
 use crate::service::membership::Knowledge;
-use crate::service::{CopyReport, DefenceTable, ServiceLog, ServiceRoc};
+use crate::service::{Answers, CopyReport, DefenceTable, ServiceLog, ServiceRoc};
 
 const SHOKRI: &str = "Shokri et al. 2017, arXiv 1610.05820";
 const TRAMER: &str = "Tramèr et al. 2016, arXiv 1609.02943";
@@ -43,6 +43,30 @@ impl Explain for ServiceRoc {
             ),
             formula: "φ = ln(p / (1 − p)), p = max(answered probability, 1e-45); AUC = P[s₁ > s₀] + ½ P[s₁ = s₀]".into(),
             references: texts(&[SHOKRI, LIRA]),
+        }
+    }
+}
+
+impl Explain for Answers {
+    fn explain(&self) -> Explanation {
+        let sure = self.probabilities().chunks(self.classes().max(1)).filter(|p| p.iter().any(|&p| p >= 0.99)).count();
+        Explanation {
+            title: "What the service said".into(),
+            means: format!(
+                "{} answered over {} classes; {sure} with a probability of at least 0.99.",
+                count(self.len(), "record"),
+                self.classes()
+            ),
+            does_not_mean:
+                "A high probability is not an accuracy, and its absence hides little: labels alone tell members, too. Classes that a \
+                 service hides share what is left equally; rounded answers need not sum to 1."
+                    .into(),
+            would_change:
+                "The model, the service's defences, and with noise each asking. Records the model has seen get surer answers: that is \
+                 what membership inference reads."
+                    .into(),
+            formula: "p(class | record) = softmax of the model's logits, after the service's defences".into(),
+            references: texts(&[SHOKRI, TRAMER]),
         }
     }
 }

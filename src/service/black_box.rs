@@ -2,6 +2,7 @@
 
 use super::Defence;
 use super::defence::FLOOR;
+use crate::display::{Cell, Figure, Show, Table, show_inline};
 use crate::{Dataset, Error, Result};
 use std::fmt;
 
@@ -117,6 +118,22 @@ impl Answers {
         self.probabilities.iter().map(|p| p.max(FLOOR).ln()).collect()
     }
 }
+
+impl Show for Answers {
+    /// A row for each record: its label and the probability of each class.
+    fn figure(&self) -> Figure {
+        let classes = self.classes();
+        let headers = ["record".to_string(), "label".to_string()].into_iter().chain((0..classes).map(|class| format!("p({class})")));
+        let mut table = Table::new(headers);
+        for (i, (label, probabilities)) in self.labels.iter().zip(self.probabilities.chunks(classes.max(1))).enumerate() {
+            let cells: [Cell; 2] = [i.into(), (*label as usize).into()];
+            table = table.row(cells.into_iter().chain(probabilities.iter().map(|&p| p.into())));
+        }
+        table.figure().titled(&format!("{self:?}"))
+    }
+}
+
+show_inline!(Answers);
 
 impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,6 +26,14 @@ fn halves() -> (Signals, Model, Vec<bool>) {
 }
 
 #[test]
+fn answers_show_every_record_and_every_class() {
+    use crate::display::Show;
+    let answers = Answers::new(vec![0.75, 0.25, 0.0, 1.0], vec![0, 1]).unwrap();
+    assert!(answers.figure().to_html().contains("Answers(2 records, 2 classes)"));
+    assert_eq!(answers.to_csv().unwrap().lines().collect::<Vec<_>>(), ["record,label,p(0),p(1)", "0,0,0.75,0.25", "1,1,0.0,1.0"]);
+}
+
+#[test]
 fn undefended_answers_are_the_softmax_of_the_models_logits() {
     let (toy, service) = (Dataset::toy(), toy_service());
     let model = Train::new(Arch::Logistic).with_epochs(5).fit(&toy, &lab()).unwrap();

@@ -16,6 +16,8 @@ pub(super) struct Axis {
     scale: Scale,
     low: f64,
     high: f64,
+    /// The least distance of its numbers: 1 between values that are all whole, such as counts.
+    least: f64,
 }
 
 /// A mark on an axis.
@@ -38,7 +40,7 @@ impl Axis {
             let expected = if scale == Scale::Log { "0 < lower < upper on a log axis" } else { "lower < upper, both finite" };
             return Err(Error::config(format!("{name}_range is {low}..{high}"), format!("expected {expected}")));
         }
-        Ok(Self { scale, low, high })
+        Ok(Self { scale, low, high, least: least(values) })
     }
 
     fn around(scale: Scale, values: &[f64]) -> Self {
@@ -52,7 +54,7 @@ impl Axis {
             Scale::Log if low == high => (low / 3.0, high * 3.0),
             Scale::Log => (low * (low / high).powf(0.04), high * (high / low).powf(0.04)),
         };
-        Self { scale, low, high }
+        Self { scale, low, high, least: least(values) }
     }
 
     /// Where a value lies: 0 at the lower limit, 1 at the upper. Zero and below lie on the lower limit of a log axis.
@@ -86,7 +88,8 @@ impl Axis {
     fn linear_ticks(&self, most: usize) -> Vec<Tick> {
         let raw = (self.high - self.low) / most as f64;
         let decade = 10f64.powf(raw.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * decade).into_iter().find(|step| *step >= 0.8 * raw).unwrap_or(10.0 * decade);
+        let step =
+            [1.0, 2.0, 5.0, 10.0].map(|m| m * decade).into_iter().find(|step| *step >= 0.8 * raw).unwrap_or(10.0 * decade).max(self.least);
         let (first, last) = ((self.low / step - 1e-9).ceil() as i64, (self.high / step + 1e-9).floor() as i64);
         let decimals = (-(step.log10() + 1e-9).floor()).max(0.0) as usize;
         let largest = self.low.abs().max(self.high.abs());
@@ -138,6 +141,13 @@ impl Axis {
     }
 }
 
+/// 1 where several whole values say that there is nothing between them, else 0.
+fn least(values: &[f64]) -> f64 {
+    let whole = values.iter().all(|value| value.fract() == 0.0);
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    f64::from(u8::from(whole && high - low >= 2.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +180,10 @@ mod tests {
     fn linear_numbers_are_round() {
         let axis = Axis::new("y", Scale::Linear, Some((0.0, 1.0)), &[]).unwrap();
         assert_eq!(labels(&axis, 6), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        let counts = Axis::new("y", Scale::Linear, Some((0.0, 3.2)), &[0.0, 3.0]).unwrap();
+        assert_eq!(labels(&counts, 8), ["0", "1", "2", "3"]);
+        let rates = Axis::new("y", Scale::Linear, Some((0.0, 1.0)), &[0.0, 1.0]).unwrap();
+        assert!(labels(&rates, 5).len() > 3, "two whole values may be the ends of rates");
         let epochs = Axis::new("x", Scale::Linear, None, &[1.0, 20.0]).unwrap();
         assert_eq!(labels(&epochs, 5), ["5", "10", "15", "20"]);
         let around = Axis::new("x", Scale::Linear, Some((-1.0, 1.0)), &[]).unwrap();

@@ -46,11 +46,7 @@ pub(super) fn draw<DB: DrawingBackend>(plot: &Plot, frame: &Frame, pen: &Pen<DB>
     for mark in &plot.marks {
         match mark {
             Mark::Crosses { name, points } => crosses::draw(frame, pen, points, number(name))?,
-            Mark::Points { name, points } => {
-                for &(x, y) in points {
-                    marker(frame, pen, (frame.x.at(x), frame.y.at(y)), number(name))?;
-                }
-            }
+            Mark::Points { name, points } => dots(frame, pen, points, number(name))?,
             Mark::ErrorBars { name, points } => {
                 for &point in points {
                     error_bar(frame, pen, point, number(name))?;
@@ -166,28 +162,46 @@ pub(super) fn reference<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, path: 
     pen.dashes(path, FAINT, 0.75 * frame.stroke(), [0.4 * frame.font; 2])
 }
 
+/// The points of a series: all rims before all inks, so that a point does not hide its neighbours.
+fn dots<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, points: &[(f64, f64)], number: usize) -> Result<()> {
+    let places = || points.iter().map(|&(x, y)| (frame.x.at(x), frame.y.at(y))).filter(|at| inside(*at)).map(|at| frame.place(at));
+    for at in places() {
+        rim(frame, pen, at, number)?;
+    }
+    places().try_for_each(|at| ink(frame, pen, at, number))
+}
+
+fn inside((across, up): Point) -> bool {
+    (0.0..=1.0).contains(&across) && (0.0..=1.0).contains(&up)
+}
+
 /// A point whose shape, like its colour, tells the series.
 pub(super) fn marker<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, at: Point, number: usize) -> Result<()> {
-    if !(0.0..=1.0).contains(&at.0) || !(0.0..=1.0).contains(&at.1) {
-        return Ok(());
-    }
-    shape(frame, pen, frame.place(at), number)
+    if inside(at) { shape(frame, pen, frame.place(at), number) } else { Ok(()) }
 }
 
 /// The marker of the n-th name, at a place in pixels.
-pub(super) fn shape<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, (x, y): Point, number: usize) -> Result<()> {
-    let r = 0.3 * frame.font;
-    // A white rim keeps overlapping markers apart.
-    let rim = 0.07 * frame.font;
-    for (r, ink) in [(r + rim, opaque(WHITE)), (r, color(number))] {
-        match number % 4 {
-            0 => pen.disc((x, y), r, ink)?,
-            1 => pen.rectangle((x - 0.88 * r, y - 0.88 * r), (x + 0.88 * r, y + 0.88 * r), ink)?,
-            2 => pen.polygon(&[(x, y - 1.2 * r), (x + 1.1 * r, y + 0.8 * r), (x - 1.1 * r, y + 0.8 * r)], ink)?,
-            _ => pen.polygon(&[(x, y - 1.25 * r), (x + 1.25 * r, y), (x, y + 1.25 * r), (x - 1.25 * r, y)], ink)?,
-        }
+pub(super) fn shape<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, at: Point, number: usize) -> Result<()> {
+    rim(frame, pen, at, number)?;
+    ink(frame, pen, at, number)
+}
+
+/// A white rim keeps overlapping markers of different series apart.
+fn rim<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, at: Point, number: usize) -> Result<()> {
+    outline(pen, at, 0.37 * frame.font, number, opaque(WHITE))
+}
+
+fn ink<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, at: Point, number: usize) -> Result<()> {
+    outline(pen, at, 0.3 * frame.font, number, color(number))
+}
+
+fn outline<DB: DrawingBackend>(pen: &Pen<DB>, (x, y): Point, r: f64, number: usize, ink: RGBAColor) -> Result<()> {
+    match number % 4 {
+        0 => pen.disc((x, y), r, ink),
+        1 => pen.rectangle((x - 0.88 * r, y - 0.88 * r), (x + 0.88 * r, y + 0.88 * r), ink),
+        2 => pen.polygon(&[(x, y - 1.2 * r), (x + 1.1 * r, y + 0.8 * r), (x - 1.1 * r, y + 0.8 * r)], ink),
+        _ => pen.polygon(&[(x, y - 1.25 * r), (x + 1.25 * r, y), (x, y + 1.25 * r), (x - 1.25 * r, y)], ink),
     }
-    Ok(())
 }
 
 fn error_bar<DB: DrawingBackend>(frame: &Frame, pen: &Pen<DB>, (x, value, low, high): (f64, f64, f64, f64), number: usize) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::leakage::{Leakage, LeakageSummary, Metric};
 use crate::nn::Arch;
 use crate::quality::Quality;
 use crate::released::Released;
-use crate::service::{BlackBoxInversion, CopyAttack, Defence, DefenceStudy, MembershipByService, Service};
+use crate::service::{Answers, BlackBoxInversion, CopyAttack, Defence, DefenceStudy, MembershipByService, Service};
 use crate::synthesize::Synthesize;
 use crate::train::Train;
 
@@ -148,6 +148,7 @@ fn services_are_explained_by_their_own_numbers() {
     check(&service.log(), "0 requests by 0 clients");
     let attack = MembershipByService::new(LossThreshold::new());
     check(&attack.attack(&service.client("mallory"), &shadows, &toy, &members, &lab).unwrap(), "With 120 queries");
+    check(&Answers::new(vec![0.75, 0.25, 0.0, 1.0], vec![0, 1]).unwrap(), "2 records answered over 2 classes; 1 with a probability");
     check(&service.log(), "1 request by 1 client: 1 answered, 0 refused; most by mallory: 120 queries");
     let guarded = Service::new(&target, &toy).unwrap().with_defences(&[Defence::LabelOnly]).unwrap();
     let naive = attack.naive().attack(&guarded.client("mallory"), &shadows, &toy, &members, &lab).unwrap();
