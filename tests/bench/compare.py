@@ -108,7 +108,7 @@ def build() -> list[str]:
 def measure(comparison: Comparison, bench: list[str], options: argparse.Namespace, loads: list[float]) -> dict:
     ours, theirs, ratios, memory = [], [], [], ([], [])
     for _ in range(options.rounds):
-        mine, kept = run([*bench, comparison.workload], comparison.ours, comparison.repeats[0], PEERS.parent, loads)
+        mine, kept = run([*bench, comparison.workload], comparison.ours, comparison.repeats[0], PEERS.parent, loads, KEPT_MEMORY)
         memory[0].append(kept)
         script = [options.python, f"{comparison.workload}.py"]
         times = []
@@ -124,12 +124,16 @@ def measure(comparison: Comparison, bench: list[str], options: argparse.Namespac
             "ours_mb": max(memory[0]), "theirs_mb": max(memory[1])}
 
 
-def run(command: list[str], case: str | None, repeats: int, folder: Path, loads: list[float]) -> tuple[float, float]:
+# How cargo and the notebook's kernel start the library (.cargo/config.toml). The peers are started as Python starts them.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
+
+
+def run(command: list[str], case: str | None, repeats: int, folder: Path, loads: list[float], more: dict[str, str] = {}) -> tuple[float, float]:
     """Median time of one case in milliseconds, and the largest memory of the process in MB."""
     loads.append(os.getloadavg()[0])
     command = [*command, "--json", "--repeats", str(repeats), *(["--case", case] if case else [])]
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out)
+        process = subprocess.Popen(command, cwd=folder, stdout=out, env={**os.environ, **more})
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
