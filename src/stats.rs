@@ -205,10 +205,10 @@ impl fmt::Display for MeanInterval {
     }
 }
 
-/// Digits that the interval's width supports: "0.083 [0.06, 0.11]", "0.0021 [0.001, 0.003]"; of its ends no more than four significant ones.
+/// Digits that the interval's width supports: "0.083 [0.06, 0.11]", "0.0021 [0.001, 0.003]"; of its ends no more than five significant ones.
 fn write_interval(f: &mut fmt::Formatter<'_>, value: f64, low: f64, high: f64) -> fmt::Result {
     let (width, largest) = (high - low, low.abs().max(high.abs()));
-    let most = (3.0 - largest.log10().floor()).clamp(2.0, 9.0);
+    let most = (4.0 - largest.log10().floor()).clamp(2.0, 9.0);
     let digits = if width > 0.0 && width.is_finite() { (-width.log10().floor()).clamp(2.0, most) as usize } else { 2 };
     write!(f, "{value:.more$} [{low:.digits$}, {high:.digits$}]", more = digits + 1)
 }
@@ -367,5 +367,7 @@ mod tests {
     #[test]
     fn a_rate_shows_the_digits_its_interval_supports() {
         assert_eq!(Rate::counted(21, 10_000).to_string(), "0.0021 [0.001, 0.003]");
+        assert_eq!(Estimate { value: 0.999_53, low: 0.999_51, high: 0.999_55 }.to_string(), "0.999530 [0.99951, 0.99955]");
+        assert_eq!(Estimate { value: 1.0, low: 1.0 - 1e-9, high: 1.0 }.to_string(), "1.00000 [1.0000, 1.0000]");
     }
 }

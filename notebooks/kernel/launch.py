@@ -17,7 +17,7 @@ FACADE = Path(__file__).resolve().parent / "facade"
 LINKER = FACADE.parent / "link_cell"
 # cargo may just be writing the library anew.
 WAIT_S = 60
-# glibc gives freed memory back at once, and every step of a training would ask for it anew: up to a third of its time. In bytes; also in .cargo/config.toml.
+# glibc gives freed memory back at once, and every step of a training would ask for it anew: a sixth of DP-SGD's time. In bytes; also in .cargo/config.toml.
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
 

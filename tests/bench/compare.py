@@ -21,6 +21,11 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent.parent
 PEERS = REPO / "tests/bench/peers"
 
+# The library is started as the notebook's kernel starts it, the peers as Python starts them.
+sys.path.insert(0, str(REPO / "notebooks/kernel"))
+sys.dont_write_bytecode = True
+from launch import KEPT_MEMORY  # noqa: E402
+
 
 @dataclass
 class Comparison:
@@ -124,16 +129,12 @@ def measure(comparison: Comparison, bench: list[str], options: argparse.Namespac
             "ours_mb": max(memory[0]), "theirs_mb": max(memory[1])}
 
 
-# How cargo and the notebook's kernel start the library (.cargo/config.toml). The peers are started as Python starts them.
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
-
-
-def run(command: list[str], case: str | None, repeats: int, folder: Path, loads: list[float], more: dict[str, str] = {}) -> tuple[float, float]:
+def run(command: list[str], case: str | None, repeats: int, folder: Path, loads: list[float], more: dict[str, str] | None = None) -> tuple[float, float]:
     """Median time of one case in milliseconds, and the largest memory of the process in MB."""
     loads.append(os.getloadavg()[0])
     command = [*command, "--json", "--repeats", str(repeats), *(["--case", case] if case else [])]
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, env={**os.environ, **more})
+        process = subprocess.Popen(command, cwd=folder, stdout=out, env={**os.environ, **(more or {})})
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)

@@ -135,15 +135,16 @@ impl WithSimd for Backward<'_> {
         let [_, inputs, height, width] = saved.shape;
         let (weights, bias) = (block.turned(&parameters[0]), vec![0.0; inputs]);
         let adjoint = Correlation { height, width, inputs: o, outputs: inputs, weights: &weights, bias: &bias };
-        let mut adjoint = Convolution::adjoint(simd, block, adjoint);
-        let mut products = WeightSums::new(simd, block, [height, width], [h, w]);
+        let mut adjoint = if x.is_empty() { None } else { Some(Convolution::adjoint(simd, block, adjoint)) };
+        let by_itself = matches!(into, Into::Each { .. });
+        let unwanted = matches!(&into, Into::Sum(sums) if sums.weight.is_empty());
+        let mut products = if unwanted { None } else { Some(WeightSums::new(simd, block, [height, width], [h, w])) };
         let mut norm = NormSums::new(o);
         let mut z = Buffer::of(h * w * o);
         let mut out = Buffer::of(height * width * inputs);
         let features = inputs * height * width;
         for (i, grad) in grad.chunks_exact(o * (h / 2) * (w / 2)).enumerate() {
             block.through_norm(simd, [&parameters[2], &parameters[3]], (saved, i), grad, &mut z, &mut norm);
-            let by_itself = matches!(into, Into::Each { .. });
             let (weight, bias) = match &mut into {
                 Into::Sum(sums) => (&mut sums.weight[..], &mut sums.bias[..]),
                 Into::Each { weight, rest } => {
@@ -153,14 +154,14 @@ impl WithSimd for Backward<'_> {
                     (&mut weight[9 * inputs * o * i..9 * inputs * o * (i + 1)], &mut rest[..o])
                 }
             };
-            if !weight.is_empty() {
+            if let Some(products) = &mut products {
                 products.add(simd, &saved.x[i * features..(i + 1) * features], &z, weight);
                 if by_itself {
                     products.finish(simd, weight);
                 }
                 bias.iter_mut().zip(&norm.bias).for_each(|(sum, own)| *sum += own);
             }
-            if !x.is_empty() {
+            if let Some(adjoint) = &mut adjoint {
                 let x = &mut x[i * features..(i + 1) * features];
                 if block.follows {
                     adjoint.run(simd, &[&z], x);
@@ -171,7 +172,7 @@ impl WithSimd for Backward<'_> {
             }
         }
         if let Into::Sum(sums) = into {
-            if !sums.weight.is_empty() {
+            if let Some(products) = &mut products {
                 products.finish(simd, &mut sums.weight);
             }
             sums.scale = norm.scale;

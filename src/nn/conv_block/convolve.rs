@@ -80,12 +80,11 @@ impl<'a> Convolution<'a> {
 /// Gradients of the weights, and memory for one image.
 pub(super) struct WeightSums<'a> {
     block: &'a ConvBlock,
-    size: [usize; 2],
     way: WaySums,
 }
 
 enum WaySums {
-    Sums { kernel: WeightGradient, pad: Buffer, scratch: Vec<f32> },
+    Sums { kernel: WeightGradient, size: [usize; 2], pad: Buffer, scratch: Vec<f32> },
     Squares { winograd: Winograd, planes: Planes, products: Buffer },
 }
 
@@ -99,9 +98,9 @@ impl<'a> WeightSums<'a> {
             WaySums::Squares { planes: winograd.planes(), products: winograd.products(), winograd }
         } else {
             let kernel = WeightGradient { height: h, width: w, inputs, outputs };
-            WaySums::Sums { kernel, pad: Buffer::zeros((h + 2) * (w + 2) * inputs), scratch: vec![] }
+            WaySums::Sums { kernel, size, pad: Buffer::zeros((h + 2) * (w + 2) * inputs), scratch: vec![] }
         };
-        Self { block, size, way }
+        Self { block, way }
     }
 
     /// Adds the gradient of one image to `sum` `[3, inputs, 3, outputs]`, where it is complete after [`WeightSums::finish`].
@@ -109,13 +108,14 @@ impl<'a> WeightSums<'a> {
     pub(super) fn add<S: Simd>(&mut self, simd: S, image: &[f32], z: &[f32], sum: &mut [f32]) {
         match &mut self.way {
             WaySums::Squares { winograd, planes, products } => winograd.gradient(simd, image, z, planes, products),
-            WaySums::Sums { kernel, pad, scratch } => {
-                self.block.pad(image, self.size, pad, [self.block.inputs, 0]);
+            WaySums::Sums { kernel, size, pad, scratch } => {
+                self.block.pad(image, *size, pad, [self.block.inputs, 0]);
                 kernel.run(simd, pad, z, scratch, sum);
             }
         }
     }
 
+    /// Brings what was added since the last time to `sum`.
     #[inline(always)]
     pub(super) fn finish<S: Simd>(&mut self, simd: S, sum: &mut [f32]) {
         if let WaySums::Squares { winograd, products, .. } = &mut self.way {

@@ -16,6 +16,21 @@ pub(super) fn next_tile<S: Simd>(left: usize) -> usize {
     left.div_ceil(left.div_ceil(most))
 }
 
+/// Runs something for the number that [`next_tile`] gave, as a constant: 1 to 10 with AVX-512, else 1 to 5.
+macro_rules! by_tile {
+    ($simd:ident, $count:expr, $P:ident => $run:expr) => {
+        by_tile!(@ $simd, $count, $P => $run; 1 2 3 4, 6 7 8 9 10)
+    };
+    (@ $simd:ident, $count:expr, $P:ident => $run:expr; $($few:literal)*, $($many:literal)*) => {
+        match $count {
+            $($few => { const $P: usize = $few; $run })*
+            $($many if $simd::F32_LANES >= 16 => { const $P: usize = $many; $run })*
+            _ => { const $P: usize = 5; $run }
+        }
+    };
+}
+pub(super) use by_tile;
+
 /// `out[y][x][o] = bias[o] + Σ pad[y + dy][i][x + dx] · w[dy][i][dx][o]`.
 ///
 /// `pad` is `[height + 2, inputs, width + 2]`, `weights` `[3, inputs, 3, outputs]`, `out` `[height, width, outputs]`.
@@ -63,18 +78,7 @@ impl Correlation<'_> {
                 while x < self.width {
                     let pixels = next_tile::<S>(self.width - x);
                     let (of, from, out) = (self, [tile * lanes, y, x], &mut *out);
-                    match pixels {
-                        1 => simd.vectorize(Tile::<V, 1> { of, weights, pad, out, from }),
-                        2 => simd.vectorize(Tile::<V, 2> { of, weights, pad, out, from }),
-                        3 => simd.vectorize(Tile::<V, 3> { of, weights, pad, out, from }),
-                        4 => simd.vectorize(Tile::<V, 4> { of, weights, pad, out, from }),
-                        6 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 6> { of, weights, pad, out, from }),
-                        7 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 7> { of, weights, pad, out, from }),
-                        8 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 8> { of, weights, pad, out, from }),
-                        9 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 9> { of, weights, pad, out, from }),
-                        10 if S::F32_LANES >= 16 => simd.vectorize(Tile::<V, 10> { of, weights, pad, out, from }),
-                        _ => simd.vectorize(Tile::<V, 5> { of, weights, pad, out, from }),
-                    }
+                    by_tile!(S, pixels, P => simd.vectorize(Tile::<V, P> { of, weights, pad, out, from }));
                     x += pixels;
                 }
             }

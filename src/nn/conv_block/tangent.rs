@@ -227,15 +227,15 @@ impl WithSimd for Backward<'_> {
         let weights = interleaved(&block.turned(&moving.v[0]), &block.turned(&moving.w[0]), 3 * o * inputs);
         let bias = vec![0.0; inputs];
         let adjoint = Correlation { height, width, inputs: 2 * o, outputs: inputs, weights: &weights, bias: &bias };
-        let mut adjoint = Convolution::adjoint(simd, block, adjoint);
-        let mut products = WeightSums::new(simd, block, [height, width], [h, w]);
+        let mut adjoint = if x.is_empty() { None } else { Some(Convolution::adjoint(simd, block, adjoint)) };
+        let mut products = if sums.weight.is_empty() { None } else { Some(WeightSums::new(simd, block, [height, width], [h, w])) };
         let mut norm = Norm::new(o, h * w, (h / 2) * (w / 2));
         let mut out = Buffer::of(height * width * inputs);
         let features = inputs * height * width;
         for i in 0..n {
             norm.run(block, moving, (saved, tangent, i), grads, &mut sums.rest[o..]);
             let image = i * features..(i + 1) * features;
-            if !sums.weight.is_empty() {
+            if let Some(products) = &mut products {
                 products.add(simd, &saved.x[image.clone()], &norm.moved, &mut sums.weight);
                 if !tangent.x.is_empty() {
                     products.add(simd, &tangent.x[image.clone()], &norm.plain, &mut sums.weight);
@@ -244,12 +244,12 @@ impl WithSimd for Backward<'_> {
                     sums.rest[..o].iter_mut().zip(z).for_each(|(sum, z)| *sum += z);
                 }
             }
-            if !x.is_empty() {
+            if let Some(adjoint) = &mut adjoint {
                 adjoint.run(simd, &[&norm.plain, &norm.moved], &mut out);
                 turned(!block.follows, &out, height * width, inputs, &mut x[image]);
             }
         }
-        if !sums.weight.is_empty() {
+        if let Some(products) = &mut products {
             products.finish(simd, &mut sums.weight);
         }
     }

@@ -18,11 +18,14 @@
 //! # References
 //! Lavin and Gray, arXiv 1509.09308.
 
+mod product;
+mod turn;
+
 use super::buffer::Buffer;
-use super::kernel::next_tile;
-use super::lanes::{Each, each, get, put};
-use pulp::{Simd, WithSimd};
-use std::ops::Range;
+use super::kernel::{by_tile, next_tile};
+use product::{Product, Weigh};
+use pulp::Simd;
+use turn::{All, Gather, Pack, Spread, SpreadGradient, Unpack};
 
 /// Numbers between one of four planes and the next: else the same place of all four would fall into one set of the cache.
 const GAP: usize = 16;
@@ -46,22 +49,6 @@ pub(super) struct Planes {
     outputs: Buffer,
     /// A line of pixels beyond the edge.
     zeros: Vec<f32>,
-}
-
-/// G applied to three vectors.
-#[inline(always)]
-fn to_four<S: Simd>(simd: S, [a, b, c]: [S::f32s; 3]) -> [S::f32s; 4] {
-    let half = simd.splat_f32s(0.5);
-    let (outer, inner) = (simd.mul_f32s(half, simd.add_f32s(a, c)), simd.mul_f32s(half, b));
-    [a, simd.add_f32s(outer, inner), simd.sub_f32s(outer, inner), c]
-}
-
-/// Gᵀ applied to four vectors.
-#[inline(always)]
-fn to_three<S: Simd>(simd: S, [a, b, c, d]: [S::f32s; 4]) -> [S::f32s; 3] {
-    let half = simd.splat_f32s(0.5);
-    let (sum, difference) = (simd.mul_f32s(half, simd.add_f32s(b, c)), simd.mul_f32s(half, simd.sub_f32s(b, c)));
-    [simd.add_f32s(a, sum), difference, simd.add_f32s(sum, d)]
 }
 
 impl Winograd {
@@ -194,18 +181,7 @@ impl Winograd {
             while square < self.squares() {
                 let count = next_tile::<S>(self.squares() - square);
                 let (from, to) = (&from[square * inputs..(square + count) * inputs], &mut to[square * stride + tile * self.lanes..]);
-                match count {
-                    1 => simd.vectorize(Product::<V, 1> { weights, inputs, from, to, stride }),
-                    2 => simd.vectorize(Product::<V, 2> { weights, inputs, from, to, stride }),
-                    3 => simd.vectorize(Product::<V, 3> { weights, inputs, from, to, stride }),
-                    4 => simd.vectorize(Product::<V, 4> { weights, inputs, from, to, stride }),
-                    6 if S::F32_LANES >= 16 => simd.vectorize(Product::<V, 6> { weights, inputs, from, to, stride }),
-                    7 if S::F32_LANES >= 16 => simd.vectorize(Product::<V, 7> { weights, inputs, from, to, stride }),
-                    8 if S::F32_LANES >= 16 => simd.vectorize(Product::<V, 8> { weights, inputs, from, to, stride }),
-                    9 if S::F32_LANES >= 16 => simd.vectorize(Product::<V, 9> { weights, inputs, from, to, stride }),
-                    10 if S::F32_LANES >= 16 => simd.vectorize(Product::<V, 10> { weights, inputs, from, to, stride }),
-                    _ => simd.vectorize(Product::<V, 5> { weights, inputs, from, to, stride }),
-                }
+                by_tile!(S, count, P => simd.vectorize(Product::<V, P> { weights, inputs, from, to, stride }));
                 square += count;
             }
         }
@@ -220,351 +196,10 @@ impl Winograd {
             while input < inputs {
                 let count = next_tile::<S>(inputs - input);
                 let (sums, from) = (&mut products[input * self.lanes..(input + count) * self.lanes], [input, tile * self.lanes]);
-                match count {
-                    1 => simd.vectorize(Weigh::<V, 1> { values, grads, strides, from, sums }),
-                    2 => simd.vectorize(Weigh::<V, 2> { values, grads, strides, from, sums }),
-                    3 => simd.vectorize(Weigh::<V, 3> { values, grads, strides, from, sums }),
-                    4 => simd.vectorize(Weigh::<V, 4> { values, grads, strides, from, sums }),
-                    6 if S::F32_LANES >= 16 => simd.vectorize(Weigh::<V, 6> { values, grads, strides, from, sums }),
-                    7 if S::F32_LANES >= 16 => simd.vectorize(Weigh::<V, 7> { values, grads, strides, from, sums }),
-                    8 if S::F32_LANES >= 16 => simd.vectorize(Weigh::<V, 8> { values, grads, strides, from, sums }),
-                    9 if S::F32_LANES >= 16 => simd.vectorize(Weigh::<V, 9> { values, grads, strides, from, sums }),
-                    10 if S::F32_LANES >= 16 => simd.vectorize(Weigh::<V, 10> { values, grads, strides, from, sums }),
-                    _ => simd.vectorize(Weigh::<V, 5> { values, grads, strides, from, sums }),
-                }
+                by_tile!(S, count, P => simd.vectorize(Weigh::<V, P> { values, grads, strides, from, sums }));
                 input += count;
             }
         }
-    }
-}
-
-/// Work on all channels as a function of its own.
-struct All<E>(usize, E);
-
-impl<E: Each> WithSimd for All<E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        each(simd, self.0, self.1);
-    }
-}
-
-/// `to[p][o] = Σ from[p][i] · weights[i][o]` for `P` squares × `V` vectors of outputs.
-struct Product<'a, const V: usize, const P: usize> {
-    weights: &'a [f32],
-    inputs: usize,
-    from: &'a [f32],
-    to: &'a mut [f32],
-    stride: usize,
-}
-
-impl<const V: usize, const P: usize> WithSimd for Product<'_, V, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weights, inputs, from, to, stride } = self;
-        let (weights, _) = S::as_simd_f32s(weights);
-        let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        let rows: [&[f32]; P] = std::array::from_fn(|p| &from[p * inputs..][..inputs]);
-        // Four inputs at a time: computing addresses takes the places of products.
-        let fours: [&[[f32; 4]]; P] = std::array::from_fn(|p| rows[p].as_chunks().0);
-        let whole = inputs / 4;
-        for (n, w) in weights.chunks_exact(4 * V).enumerate().take(whole) {
-            for k in 0..4 {
-                for p in 0..P {
-                    let value = simd.splat_f32s(fours[p][n][k]);
-                    for v in 0..V {
-                        sums[p][v] = simd.mul_add_e_f32s(value, w[k * V + v], sums[p][v]);
-                    }
-                }
-            }
-        }
-        for (i, w) in weights.chunks_exact(V).enumerate().skip(4 * whole) {
-            for p in 0..P {
-                let value = simd.splat_f32s(rows[p][i]);
-                for v in 0..V {
-                    sums[p][v] = simd.mul_add_e_f32s(value, w[v], sums[p][v]);
-                }
-            }
-        }
-        // Moved out, not lent, as in `kernel`.
-        for (p, values) in sums.into_iter().enumerate() {
-            let (to, _) = S::as_mut_simd_f32s(&mut to[p * stride..][..V * S::F32_LANES]);
-            for (to, value) in to.iter_mut().zip(values) {
-                *to = value;
-            }
-        }
-    }
-}
-
-/// Adds `Σ values[square][i] · grads[square][o]` for `P` inputs × `V` vectors of outputs.
-struct Weigh<'a, const V: usize, const P: usize> {
-    values: &'a [f32],
-    grads: &'a [f32],
-    strides: [usize; 2],
-    /// Input and output.
-    from: [usize; 2],
-    sums: &'a mut [f32],
-}
-
-impl<const V: usize, const P: usize> WithSimd for Weigh<'_, V, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { values, grads, strides: [inputs, outputs], from: [input, output], sums: into } = self;
-        let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        for (values, g) in values.chunks_exact(inputs).zip(grads.chunks_exact(outputs)) {
-            let (g, _) = S::as_simd_f32s(&g[output..][..V * S::F32_LANES]);
-            let values = &values[input..][..P];
-            for p in 0..P {
-                let value = simd.splat_f32s(values[p]);
-                for v in 0..V {
-                    sums[p][v] = simd.mul_add_e_f32s(value, g[v], sums[p][v]);
-                }
-            }
-        }
-        let (into, _) = S::as_mut_simd_f32s(into);
-        for (values, into) in sums.into_iter().zip(into.chunks_exact_mut(V)) {
-            for v in 0..V {
-                into[v] = simd.add_f32s(into[v], values[v]);
-            }
-        }
-    }
-}
-
-/// See [`Winograd::pack`].
-struct Pack<'a> {
-    of: &'a Winograd,
-    weights: &'a [f32],
-    products: &'a mut [f32],
-}
-
-impl Each for Pack<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
-        let Winograd { inputs, lanes, .. } = *self.of;
-        let plane = self.of.plane();
-        for i in 0..inputs {
-            for o in channels.clone().step_by(S::F32_LANES) {
-                let mut columns = [[simd.splat_f32s(0.0); 4]; 3];
-                for (dx, column) in columns.iter_mut().enumerate() {
-                    let at = (3 * i + dx) * count + o;
-                    let step = 3 * inputs * count;
-                    let taps = [get::<S>(self.weights, at), get::<S>(self.weights, at + step), get::<S>(self.weights, at + 2 * step)];
-                    *column = to_four(simd, taps);
-                }
-                let at = (o / lanes * inputs + i) * lanes + o % lanes;
-                let [a, b, c] = columns;
-                for (k, taps) in [[a[0], b[0], c[0]], [a[1], b[1], c[1]], [a[2], b[2], c[2]], [a[3], b[3], c[3]]].into_iter().enumerate() {
-                    let row = to_four(simd, taps);
-                    for (l, value) in row.into_iter().enumerate() {
-                        put::<S>(self.products, (4 * k + l) * plane + at, value);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// See [`Winograd::unpack`].
-struct Unpack<'a> {
-    of: &'a Winograd,
-    products: &'a [f32],
-    weights: &'a mut [f32],
-}
-
-impl Each for Unpack<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
-        let Winograd { inputs, lanes, .. } = *self.of;
-        let plane = self.of.plane();
-        for i in 0..inputs {
-            for o in channels.clone().step_by(S::F32_LANES) {
-                let at = (o / lanes * inputs + i) * lanes + o % lanes;
-                let mut columns = [[simd.splat_f32s(0.0); 3]; 4];
-                for (l, column) in columns.iter_mut().enumerate() {
-                    let [a, b] = [get::<S>(self.products, l * plane + at), get::<S>(self.products, (4 + l) * plane + at)];
-                    let [c, d] = [get::<S>(self.products, (8 + l) * plane + at), get::<S>(self.products, (12 + l) * plane + at)];
-                    *column = to_three(simd, [a, b, c, d]);
-                }
-                let [a, b, c, d] = columns;
-                for (dy, taps) in [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]]].into_iter().enumerate() {
-                    let row = to_three(simd, taps);
-                    for (dx, value) in row.into_iter().enumerate() {
-                        let at = ((dy * inputs + i) * 3 + dx) * count + o;
-                        put::<S>(self.weights, at, simd.add_f32s(get::<S>(self.weights, at), value));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Row `K` of Bᵀ d B for every square, into channels `first..` of `out` `[4][squares, inputs]`.
-struct Spread<'a, const K: usize> {
-    of: &'a Winograd,
-    image: &'a [f32],
-    zeros: &'a [f32],
-    out: &'a mut [f32],
-    first: usize,
-}
-
-impl<const K: usize> Each for Spread<'_, K> {
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
-        let Winograd { height, width, inputs, .. } = *self.of;
-        let (columns, [step, _], zero) = (self.of.columns(), self.of.steps(), simd.splat_f32s(0.0));
-        for c in channels.step_by(S::F32_LANES) {
-            for y in 0..self.of.rows() {
-                // Row K of Bᵀ: a line of pixels and, added or taken away, another.
-                let mut lines = [self.zeros; 2];
-                for (line, k) in lines.iter_mut().zip([[0, 2], [1, 2], [2, 1], [1, 3]][K]) {
-                    let at = 2 * y + k;
-                    if at > 0 && at <= height {
-                        *line = &self.image[(at - 1) * width * count..][..width * count];
-                    }
-                }
-                let row = y * columns * inputs + self.first + c;
-                let mut before = zero;
-                let mut here = column::<S, K>(simd, lines, c);
-                for x in 0..width / 2 {
-                    let at = (2 * x + 1) * count + c;
-                    let next = column::<S, K>(simd, lines, at);
-                    let last = if 2 * x + 2 < width { column::<S, K>(simd, lines, at + count) } else { zero };
-                    self.put(simd, step, row + x * inputs, [before, here, next, last]);
-                    (before, here) = (next, last);
-                }
-                if width / 2 < columns {
-                    self.put(simd, step, row + (columns - 1) * inputs, [before, here, zero, zero]);
-                }
-            }
-        }
-    }
-}
-
-impl<const K: usize> Spread<'_, K> {
-    /// The columns of B.
-    #[inline(always)]
-    fn put<S: Simd>(&mut self, simd: S, step: usize, at: usize, [a, b, c, d]: [S::f32s; 4]) {
-        put::<S>(self.out, at, simd.sub_f32s(a, c));
-        put::<S>(self.out, step + at, simd.add_f32s(b, c));
-        put::<S>(self.out, 2 * step + at, simd.sub_f32s(c, b));
-        put::<S>(self.out, 3 * step + at, simd.sub_f32s(b, d));
-    }
-}
-
-/// The two lines at a place, as row `K` of Bᵀ takes them.
-#[inline(always)]
-fn column<S: Simd, const K: usize>(simd: S, [one, other]: [&[f32]; 2], at: usize) -> S::f32s {
-    let (one, other) = (get::<S>(one, at), get::<S>(other, at));
-    if K == 1 { simd.add_f32s(one, other) } else { simd.sub_f32s(one, other) }
-}
-
-/// What row `K` of the products gives to Aᵀ m A, and the bias.
-struct Gather<'a, const K: usize> {
-    of: &'a Winograd,
-    products: &'a [f32],
-    bias: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl<const K: usize> Each for Gather<'_, K> {
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
-        let Winograd { height, width, .. } = *self.of;
-        let (columns, stride, [_, step]) = (self.of.columns(), self.of.padded(), self.of.steps());
-        for c in channels.step_by(S::F32_LANES) {
-            let bias = get::<S>(self.bias, c);
-            for y in 0..self.of.rows() {
-                let (above, below) = self.out[2 * y * width * count..].split_at_mut(width * count);
-                let both = 2 * y + 1 < height;
-                for x in 0..columns {
-                    let at = (y * columns + x) * stride + c;
-                    let [p, q] = [get::<S>(self.products, at), get::<S>(self.products, step + at)];
-                    let [r, s] = [get::<S>(self.products, 2 * step + at), get::<S>(self.products, 3 * step + at)];
-                    let left = simd.add_f32s(simd.add_f32s(p, q), r);
-                    let right = simd.sub_f32s(simd.sub_f32s(q, r), s);
-                    let to = 2 * x * count + c;
-                    add_above::<S, K>(simd, above, to, left, bias);
-                    if both {
-                        add_below::<S, K>(simd, below, to, left, bias);
-                    }
-                    if 2 * x + 1 < width {
-                        add_above::<S, K>(simd, above, to + count, right, bias);
-                        if both {
-                            add_below::<S, K>(simd, below, to + count, right, bias);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The upper line of a square: (1, 1, 1, 0) of Aᵀ. The first row that counts brings the bias.
-#[inline(always)]
-fn add_above<S: Simd, const K: usize>(simd: S, line: &mut [f32], at: usize, value: S::f32s, bias: S::f32s) {
-    match K {
-        0 => put::<S>(line, at, simd.add_f32s(bias, value)),
-        1 | 2 => put::<S>(line, at, simd.add_f32s(get::<S>(line, at), value)),
-        _ => {}
-    }
-}
-
-/// The lower line: (0, 1, −1, −1).
-#[inline(always)]
-fn add_below<S: Simd, const K: usize>(simd: S, line: &mut [f32], at: usize, value: S::f32s, bias: S::f32s) {
-    match K {
-        0 => {}
-        1 => put::<S>(line, at, simd.add_f32s(bias, value)),
-        _ => put::<S>(line, at, simd.sub_f32s(get::<S>(line, at), value)),
-    }
-}
-
-/// Row `K` of A ȳ Aᵀ for every square, into `out` `[4][squares, outputs]`.
-struct SpreadGradient<'a, const K: usize> {
-    of: &'a Winograd,
-    grad: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl<const K: usize> Each for SpreadGradient<'_, K> {
-    #[inline(always)]
-    fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
-        let Winograd { height, width, .. } = *self.of;
-        let (columns, stride, [_, step], zero) = (self.of.columns(), self.of.padded(), self.of.steps(), simd.splat_f32s(0.0));
-        for c in channels.step_by(S::F32_LANES) {
-            for y in 0..self.of.rows() {
-                let above = &self.grad[2 * y * width * count..][..width * count];
-                let below = (2 * y + 1 < height).then(|| &self.grad[(2 * y + 1) * width * count..][..width * count]);
-                for x in 0..columns {
-                    let at = 2 * x * count + c;
-                    let left = pair::<S, K>(simd, above, below, at);
-                    let right = if 2 * x + 1 < width { pair::<S, K>(simd, above, below, at + count) } else { zero };
-                    let to = (y * columns + x) * stride + c;
-                    put::<S>(self.out, to, left);
-                    put::<S>(self.out, step + to, simd.add_f32s(left, right));
-                    put::<S>(self.out, 2 * step + to, simd.sub_f32s(left, right));
-                    put::<S>(self.out, 3 * step + to, simd.sub_f32s(zero, right));
-                }
-            }
-        }
-    }
-}
-
-/// The two lines at a place, as row `K` of A takes them.
-#[inline(always)]
-fn pair<S: Simd, const K: usize>(simd: S, above: &[f32], below: Option<&[f32]>, at: usize) -> S::f32s {
-    let zero = simd.splat_f32s(0.0);
-    let below = if let Some(line) = below { get::<S>(line, at) } else { zero };
-    match K {
-        0 => get::<S>(above, at),
-        1 => simd.add_f32s(get::<S>(above, at), below),
-        2 => simd.sub_f32s(get::<S>(above, at), below),
-        _ => simd.sub_f32s(zero, below),
     }
 }
 
@@ -573,6 +208,7 @@ mod tests {
     use super::super::kernel::{Correlation, WeightGradient};
     use super::*;
     use crate::simd::{vectorize, vectorize_narrow};
+    use pulp::WithSimd;
 
     /// A correlation, of two images side by side where the inputs can be halved, and a weight gradient.
     struct Both<'a> {
