@@ -123,7 +123,9 @@ impl ImageGrid {
         let images: usize = self.rows.iter().map(|(_, images)| images.len()).sum();
         let labels: Vec<&str> = self.rows.iter().map(|(label, _)| label.as_str()).filter(|label| !label.is_empty()).collect();
         let rows = if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
-        format!("{} {colours} images of {h} x {w} pixels in {} rows{rows}", count(images), self.rows.len())
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        let lines = self.rows.len();
+        format!("{} {colours} image{} of {h} x {w} pixels in {lines} row{}{rows}", count(images), s(images), s(lines))
     }
 
     fn across(&self) -> usize {
