@@ -24,6 +24,9 @@
 //! ```
 
 mod figure;
+mod ranks;
+mod steps;
+mod sums;
 mod tpr_at;
 mod zoom;
 
@@ -34,6 +37,7 @@ use crate::stats::{Estimate, Rate};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use steps::{Step, Steps};
 use tpr_at::{ROUNDING, warning};
 
 /// The trade-off between true and false positives over all thresholds.
@@ -50,18 +54,8 @@ pub struct Roc {
     note: String,
     members: usize,
     non_members: usize,
-    steps: Vec<Step>,
+    steps: Steps,
 }
-
-/// Counts of members (`tp`) and non-members (`fp`) with score ≥ `threshold`; thresholds fall, counts rise.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Step {
-    threshold: f64,
-    tp: u32,
-    fp: u32,
-}
-
-const START: Step = Step { threshold: f64::INFINITY, tp: 0, fp: 0 };
 
 /// A point of the curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -90,11 +84,10 @@ impl Roc {
             let what = format!("{members} members and {non_members} non-members");
             return Err(Error::config(what, "a curve needs at least one of each"));
         }
-        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+        let Some(steps) = Steps::of(scores, membership) else {
+            let at = scores.iter().position(|score| !score.is_finite()).unwrap_or_default();
             return Err(Error::config(format!("score {at} is {}", scores[at]), "expected finite scores"));
-        }
-        let (hits, misses) = rayon::join(|| falling(scores, membership, true), || falling(scores, membership, false));
-        let steps = steps(&hits, &misses);
+        };
         Ok(Self { name: "attack".to_string(), note: String::new(), members, non_members, steps })
     }
 
@@ -161,18 +154,8 @@ impl Roc {
     #[must_use]
     pub fn auc(&self) -> Estimate {
         let (n1, n0) = (self.members as f64, self.non_members as f64);
-        let steps = || std::iter::once(&START).chain(&self.steps).zip(&self.steps);
-        // Whole numbers: twice the pairs in which the member is above, with ties for half.
-        let above =
-            |(before, step): (&Step, &Step)| u128::from(step.fp - before.fp) * u128::from(u64::from(before.tp) + u64::from(step.tp));
-        let value = steps().map(above).sum::<u128>() as f64 / (2.0 * n1 * n0);
-        let (mut spread_members, mut spread_others) = (0.0, 0.0);
-        for (before, step) in steps() {
-            let below = 1.0 - (f64::from(before.fp) + f64::from(step.fp)) * (0.5 / n0);
-            let above = (f64::from(before.tp) + f64::from(step.tp)) * (0.5 / n1);
-            spread_members += f64::from(step.tp - before.tp) * (below - value).powi(2);
-            spread_others += f64::from(step.fp - before.fp) * (above - value).powi(2);
-        }
+        let value = self.steps.wins() as f64 / (2.0 * n1 * n0);
+        let [spread_members, spread_others] = self.steps.spreads(value, n1, n0);
         let pairs = self.members.min(self.non_members);
         if pairs < 2 {
             return Estimate { value, low: 0.0, high: 1.0 };
@@ -193,7 +176,7 @@ impl Roc {
     #[must_use]
     pub fn balanced_accuracy(&self) -> f64 {
         let (n1, n0) = (self.members as f64, self.non_members as f64);
-        self.steps.iter().map(|step| (f64::from(step.tp) / n1 + 1.0 - f64::from(step.fp) / n0) / 2.0).fold(0.5, f64::max)
+        0.5 + 0.5 * self.steps.distance(n1, n0) / (n1 * n0)
     }
 
     /// The largest TPR with FPR ≤ `fpr`. A bound outside 0..1 is moved to its nearer end.
@@ -214,7 +197,7 @@ impl Roc {
     }
 
     fn best(&self, at_most: f64, allowed: Option<usize>) -> TprAt {
-        let step = allowed.map_or(START, |allowed| self.last_within(allowed));
+        let step = allowed.map_or(steps::START, |allowed| self.steps.last_within(allowed));
         let (members, non_members, false_positives) = (self.members, self.non_members, step.fp as usize);
         TprAt {
             rate: Rate::counted(step.tp as usize, members),
@@ -227,18 +210,12 @@ impl Roc {
         }
     }
 
-    /// The last step with at most so many false positives.
-    fn last_within(&self, false_positives: usize) -> Step {
-        let after = self.steps.partition_point(|step| step.fp as usize <= false_positives);
-        after.checked_sub(1).and_then(|last| self.steps.get(last)).copied().unwrap_or(START)
-    }
-
     /// The curve from (0, 0) to (1, 1). Points inside a vertical stretch are left out.
     #[must_use]
     pub fn curve(&self) -> Vec<RocPoint> {
         let (n1, n0) = (self.members as f64, self.non_members as f64);
-        let point = |step: &Step| RocPoint { threshold: threshold(*step), fpr: f64::from(step.fp) / n0, tpr: f64::from(step.tp) / n1 };
-        std::iter::once(&START).chain(&self.steps).map(point).collect()
+        let point = |step: Step| RocPoint { threshold: threshold(step), fpr: f64::from(step.fp) / n0, tpr: f64::from(step.tp) / n1 };
+        self.steps.iter().map(point).collect()
     }
 
     /// [`Roc::tpr_at`] on a grid of at most about 150 values of the FPR, 1/n₀ to 1 and evenly spaced in its logarithm: the curve
@@ -249,58 +226,8 @@ impl Roc {
         let n0 = self.non_members as f64;
         let mut counts: Vec<usize> = (0..=POINTS).map(|i| n0.powf(f64::from(i) / f64::from(POINTS)).round() as usize).collect();
         counts.dedup();
-        let rate = |count: usize| Rate::counted(self.last_within(count).tp as usize, self.members);
+        let rate = |count: usize| Rate::counted(self.steps.last_within(count).tp as usize, self.members);
         counts.into_iter().map(|count| (count as f64 / n0, rate(count))).collect()
-    }
-}
-
-/// The scores of the members or of the others as whole numbers in the same order, highest first: numbers sort faster, and those of one side
-/// need no label beside them.
-fn falling(scores: &[f64], membership: &[bool], side: bool) -> Vec<u64> {
-    // Every key is written, and stays if it is of this side: there is no branch to predict wrongly.
-    let (mut keys, mut kept) = (vec![0; scores.len() + 1], 0);
-    for (&score, &member) in scores.iter().zip(membership) {
-        keys[kept] = !key(score);
-        kept += usize::from(member == side);
-    }
-    keys.truncate(kept);
-    keys.sort_unstable();
-    keys.iter_mut().for_each(|key| *key = !*key);
-    keys
-}
-
-/// Grows with the score; equal for 0 and −0.
-fn key(score: f64) -> u64 {
-    let bits = (score + 0.0).to_bits();
-    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
-}
-
-/// The score of a key.
-fn score(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
-}
-
-/// Both sides, highest first, merged into the corners of the curve.
-fn steps(mut hits: &[u64], mut misses: &[u64]) -> Vec<Step> {
-    let mut steps = Vec::with_capacity(2 * hits.len().min(misses.len()) + 2);
-    while let Some(&next) = hits.first().max(misses.first()) {
-        let here = |keys: &[u64]| keys.iter().take_while(|&&key| key == next).count();
-        let (hit, missed) = (here(hits), here(misses));
-        push(&mut steps, score(next), hit as u32, missed as u32);
-        (hits, misses) = (&hits[hit..], &misses[missed..]);
-    }
-    steps
-}
-
-/// Adds a block of equal scores. One of members only, after another such, moves the last corner up instead: half the memory.
-fn push(steps: &mut Vec<Step>, threshold: f64, hits: u32, misses: u32) {
-    let last = steps.last().copied().unwrap_or(START);
-    let before = steps.len().checked_sub(2).and_then(|at| steps.get(at)).copied().unwrap_or(START);
-    let next = Step { threshold, tp: last.tp + hits, fp: last.fp + misses };
-    let straight = before.fp == last.fp && misses == 0;
-    match steps.last_mut() {
-        Some(corner) if straight => *corner = next,
-        _ => steps.push(next),
     }
 }
 
