@@ -163,6 +163,9 @@ mod tests {
         steps.split_off(1)
     }
 
+    /// What makes scores of numbers between 0 and 1, in words and as a function.
+    type Kind = (&'static str, fn(f64) -> f64);
+
     #[test]
     fn few_and_many_scores_give_the_corners_of_the_definition() {
         let mut state = 5_u64;
@@ -176,7 +179,7 @@ mod tests {
         };
         for n in [2, 100, 300, MANY - 1, MANY, 50_000] {
             let membership: Vec<bool> = (0..n).map(|_| next() < 0.4).collect();
-            let kinds: [(&str, fn(f64) -> f64); 7] = [
+            let kinds: [Kind; 7] = [
                 ("spread out", |u| (u - 0.5) * 40.0),
                 ("equal ones and both zeros", |u| (u * 6.0).round() - 3.0),
                 ("close together", |u| 1.0 + (u * 1000.0).round() * 1e-13),

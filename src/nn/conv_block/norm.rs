@@ -183,18 +183,19 @@ impl Pooled<'_> {
     fn pool<S: Simd, const KEEP: bool>(&mut self, channel: &Channel<S>, c: usize, o: usize) {
         let [h, w] = self.sides;
         for y in 0..h / 2 {
-            let (above, below) = self.z[2 * y * w * o..][..2 * w * o].split_at_mut(w * o);
-            let out = self.pooled[y * (w / 2) * o..][..(w / 2) * o].chunks_exact_mut(o);
-            for ((above, below), out) in above.chunks_exact_mut(2 * o).zip(below.chunks_exact_mut(2 * o)).zip(out) {
-                let square = [get::<S>(above, c), get::<S>(above, o + c), get::<S>(below, c), get::<S>(below, o + c)];
+            let out = &mut self.pooled[y * (w / 2) * o + c..];
+            let [above, below] = two_rows(&mut self.z[2 * y * w * o..], w * o, c);
+            for x in 0..w / 2 {
+                let at = 2 * x * o;
+                let square = [get::<S>(above, at), get::<S>(above, at + o), get::<S>(below, at), get::<S>(below, at + o)];
                 let square = channel.normalise(square);
                 if KEEP {
-                    put::<S>(above, c, square[0]);
-                    put::<S>(above, o + c, square[1]);
-                    put::<S>(below, c, square[2]);
-                    put::<S>(below, o + c, square[3]);
+                    put::<S>(above, at, square[0]);
+                    put::<S>(above, at + o, square[1]);
+                    put::<S>(below, at, square[2]);
+                    put::<S>(below, at + o, square[3]);
                 }
-                put::<S>(out, c, channel.mean(square));
+                put::<S>(out, x * o, channel.mean(square));
             }
         }
         if KEEP {
@@ -262,33 +263,53 @@ struct Gate<'a> {
     grad: &'a [f32],
 }
 
-/// What is done with the gradient before the ReLU.
-trait Passed<S: Simd> {
-    /// Takes the gradient and the normalised activation at a place; `k` says which pixel of a square it is.
-    fn take(&mut self, simd: S, k: usize, at: usize, normal: S::f32s, passed: S::f32s);
+impl<'a> Gate<'a> {
+    /// The squares of the pool in rows 2y and 2y + 1, for the vector of channels at `c`.
+    #[inline(always)]
+    fn row<S: Simd>(&self, simd: S, y: usize, c: usize, o: usize) -> GateRow<'a, S> {
+        let w = self.sides[1];
+        // Slices of one length: the compiler then checks one place for all four.
+        let len = ((w / 2).max(1) - 1) * 2 * o + S::F32_LANES;
+        let pixel = |dy: usize, dx: usize| &self.normal[((2 * y + dy) * w + dx) * o + c..][..len];
+        GateRow {
+            simd,
+            normal: [pixel(0, 0), pixel(0, 1), pixel(1, 0), pixel(1, 1)],
+            grad: &self.grad[y * (w / 2) * o + c..],
+            scale: get::<S>(self.scale, c),
+            shift: get::<S>(self.shift, c),
+            o,
+        }
+    }
 }
 
-impl Gate<'_> {
-    /// Goes through the squares of the pool, for the vector of channels at `c`. What is summed is moved in and out: lent, it would be written to
-    /// memory at every pixel.
+/// Two rows of squares, on their way back through pool and ReLU.
+struct GateRow<'a, S: Simd> {
+    simd: S,
+    /// From the first of each of the four pixels of a square on.
+    normal: [&'a [f32]; 4],
+    grad: &'a [f32],
+    scale: S::f32s,
+    shift: S::f32s,
+    o: usize,
+}
+
+impl<S: Simd> GateRow<'_, S> {
+    /// The normalised activations of square `x`, and the gradients before the ReLU.
     #[inline(always)]
-    fn each<S: Simd, P: Passed<S>>(&self, simd: S, c: usize, o: usize, mut to: P) -> P {
-        let [h, w] = self.sides;
-        let (quarter, zero) = (simd.splat_f32s(0.25), simd.splat_f32s(0.0));
-        let (scale, shift) = (get::<S>(self.scale, c), get::<S>(self.shift, c));
-        for y in 0..h / 2 {
-            let grads = &self.grad[y * (w / 2) * o..][..(w / 2) * o];
-            for x in 0..w / 2 {
-                let grad = simd.mul_f32s(quarter, get::<S>(grads, x * o + c));
-                for (k, (dy, dx)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
-                    let at = ((2 * y + dy) * w + 2 * x + dx) * o + c;
-                    let normal = get::<S>(self.normal, at);
-                    let open = simd.greater_than_f32s(simd.add_f32s(simd.mul_f32s(scale, normal), shift), zero);
-                    to.take(simd, k, at, normal, simd.select_f32s(open, grad, zero));
-                }
-            }
-        }
-        to
+    fn square(&self, x: usize) -> [[S::f32s; 4]; 2] {
+        let grad = self.simd.mul_f32s(self.simd.splat_f32s(0.25), get::<S>(self.grad, x * self.o));
+        let at = 2 * x * self.o;
+        let [a, b, c, d] = self.normal;
+        let normal = [get::<S>(a, at), get::<S>(b, at), get::<S>(c, at), get::<S>(d, at)];
+        let [a, b, c, d] = normal;
+        [normal, [self.passed(a, grad), self.passed(b, grad), self.passed(c, grad), self.passed(d, grad)]]
+    }
+
+    #[inline(always)]
+    fn passed(&self, normal: S::f32s, grad: S::f32s) -> S::f32s {
+        let (simd, zero) = (self.simd, self.simd.splat_f32s(0.0));
+        let open = simd.greater_than_f32s(simd.add_f32s(simd.mul_f32s(self.scale, normal), self.shift), zero);
+        simd.select_f32s(open, grad, zero)
     }
 }
 
@@ -302,25 +323,22 @@ struct GateSums<'a> {
 impl Each for GateSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
+        let [h, w] = self.gate.sides;
         for c in channels.step_by(S::F32_LANES) {
-            let zeros = [simd.splat_f32s(0.0); 4];
-            let sums = self.gate.each(simd, c, o, ChannelSums::<S> { mean: zeros, slope: zeros });
-            put::<S>(self.mean, c, total(simd, sums.mean));
-            put::<S>(self.slope, c, total(simd, sums.slope));
+            let (mut means, mut slopes) = ([simd.splat_f32s(0.0); 4], [simd.splat_f32s(0.0); 4]);
+            for y in 0..h / 2 {
+                let row = self.gate.row(simd, y, c, o);
+                for x in 0..w / 2 {
+                    let [normal, passed] = row.square(x);
+                    for k in 0..4 {
+                        means[k] = simd.add_f32s(means[k], passed[k]);
+                        slopes[k] = simd.add_f32s(slopes[k], simd.mul_f32s(passed[k], normal[k]));
+                    }
+                }
+            }
+            put::<S>(self.mean, c, total(simd, means));
+            put::<S>(self.slope, c, total(simd, slopes));
         }
-    }
-}
-
-struct ChannelSums<S: Simd> {
-    mean: [S::f32s; 4],
-    slope: [S::f32s; 4],
-}
-
-impl<S: Simd> Passed<S> for ChannelSums<S> {
-    #[inline(always)]
-    fn take(&mut self, simd: S, k: usize, _: usize, normal: S::f32s, passed: S::f32s) {
-        self.mean[k] = simd.add_f32s(self.mean[k], passed);
-        self.slope[k] = simd.add_f32s(self.slope[k], simd.mul_f32s(passed, normal));
     }
 }
 
@@ -338,43 +356,66 @@ impl Each for Centred<'_> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, o: usize) {
         let [h, w] = self.gate.sides;
-        let zero = simd.splat_f32s(0.0);
         for c in channels.step_by(S::F32_LANES) {
-            let channel = CentredChannel::<S> {
+            let channel = CentredChannel {
+                simd,
                 inverse: get::<S>(self.inverse, c),
                 scale: get::<S>(self.gate.scale, c),
                 mean: get::<S>(self.mean, c),
                 slope: get::<S>(self.slope, c),
-                out: self.out,
-                sums: [zero; 4],
             };
-            let mut channel = self.gate.each(simd, c, o, channel);
+            let zero = simd.splat_f32s(0.0);
+            let mut sums = [zero; 4];
+            for y in 0..h / 2 {
+                let row = self.gate.row(simd, y, c, o);
+                let [above, below] = two_rows(&mut self.out[2 * y * w * o..], w * o, c);
+                for x in 0..w / 2 {
+                    let [normal, passed] = row.square(x);
+                    let mut values = [zero; 4];
+                    for k in 0..4 {
+                        values[k] = channel.centred(normal[k], passed[k]);
+                        sums[k] = simd.add_f32s(sums[k], values[k]);
+                    }
+                    let at = 2 * x * o;
+                    put::<S>(above, at, values[0]);
+                    put::<S>(above, at + o, values[1]);
+                    put::<S>(below, at, values[2]);
+                    put::<S>(below, at + o, values[3]);
+                }
+            }
             for (k, (y, x)) in border(h, w).enumerate() {
                 let at = (y * w + x) * o + c;
-                channel.take(simd, k % 4, at, get::<S>(self.gate.normal, at), zero);
+                let value = channel.centred(get::<S>(self.gate.normal, at), zero);
+                put::<S>(self.out, at, value);
+                sums[k % 4] = simd.add_f32s(sums[k % 4], value);
             }
-            put::<S>(self.sum, c, total(simd, channel.sums));
+            put::<S>(self.sum, c, total(simd, sums));
         }
     }
 }
 
-struct CentredChannel<'a, S: Simd> {
+struct CentredChannel<S: Simd> {
+    simd: S,
     inverse: S::f32s,
     scale: S::f32s,
     mean: S::f32s,
     slope: S::f32s,
-    out: &'a mut [f32],
-    sums: [S::f32s; 4],
 }
 
-impl<S: Simd> Passed<S> for CentredChannel<'_, S> {
+impl<S: Simd> CentredChannel<S> {
     #[inline(always)]
-    fn take(&mut self, simd: S, k: usize, at: usize, normal: S::f32s, passed: S::f32s) {
+    fn centred(&self, normal: S::f32s, passed: S::f32s) -> S::f32s {
+        let simd = self.simd;
         let centred = simd.sub_f32s(simd.mul_f32s(self.scale, passed), self.mean);
-        let value = simd.mul_f32s(self.inverse, simd.sub_f32s(centred, simd.mul_f32s(normal, self.slope)));
-        put::<S>(self.out, at, value);
-        self.sums[k] = simd.add_f32s(self.sums[k], value);
+        simd.mul_f32s(self.inverse, simd.sub_f32s(centred, simd.mul_f32s(normal, self.slope)))
     }
+}
+
+/// The first two rows of `row` numbers, each from number `from` on.
+#[inline(always)]
+fn two_rows(rows: &mut [f32], row: usize, from: usize) -> [&mut [f32]; 2] {
+    let (above, below) = rows[..2 * row].split_at_mut(row);
+    [&mut above[from..], &mut below[from..]]
 }
 
 /// The sum of four sums that were kept apart so that none waits for itself.

@@ -88,7 +88,11 @@ impl Winograd {
     pub(super) fn planes(&self) -> Planes {
         let [inputs, outputs] = self.steps();
         // Zeros, since nothing is written beyond the last output.
-        Planes { inputs: Buffer::of(4 * inputs), outputs: Buffer::zeros(4 * outputs), zeros: vec![0.0; self.width * self.inputs] }
+        Planes {
+            inputs: Buffer::of(4 * inputs),
+            outputs: Buffer::zeros(4 * outputs),
+            zeros: vec![0.0; self.width * self.inputs.max(self.outputs)],
+        }
     }
 
     /// Zeros to which [`Winograd::gradient`] adds.
@@ -144,12 +148,12 @@ impl Winograd {
         let [inputs, outputs] = self.steps();
         for (k, products) in products.chunks_exact_mut(4 * self.plane()).enumerate() {
             self.spread(simd, k, image, [self.inputs, 0], planes);
-            let (of, out) = (self, &mut planes.outputs[..]);
+            let (of, zeros, out) = (self, &planes.zeros[..], &mut planes.outputs[..]);
             match k {
-                0 => simd.vectorize(All(self.outputs, SpreadGradient::<0> { of, grad, out })),
-                1 => simd.vectorize(All(self.outputs, SpreadGradient::<1> { of, grad, out })),
-                2 => simd.vectorize(All(self.outputs, SpreadGradient::<2> { of, grad, out })),
-                _ => simd.vectorize(All(self.outputs, SpreadGradient::<3> { of, grad, out })),
+                0 => simd.vectorize(All(self.outputs, SpreadGradient::<0> { of, grad, zeros, out })),
+                1 => simd.vectorize(All(self.outputs, SpreadGradient::<1> { of, grad, zeros, out })),
+                2 => simd.vectorize(All(self.outputs, SpreadGradient::<2> { of, grad, zeros, out })),
+                _ => simd.vectorize(All(self.outputs, SpreadGradient::<3> { of, grad, zeros, out })),
             }
             let planes_of_row = planes.inputs.chunks_exact(inputs).zip(planes.outputs.chunks_exact(outputs));
             for (products, (values, grads)) in products.chunks_exact_mut(self.plane()).zip(planes_of_row) {

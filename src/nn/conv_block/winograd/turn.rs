@@ -106,53 +106,68 @@ impl Each for Unpack<'_> {
 pub(super) struct Spread<'a, const K: usize> {
     pub(super) of: &'a Winograd,
     pub(super) image: &'a [f32],
+    /// A line of pixels beyond the edge.
     pub(super) zeros: &'a [f32],
     pub(super) out: &'a mut [f32],
     pub(super) first: usize,
 }
 
+// Here and below, slices that are read or written at one place are cut to one length before the loop: it then checks one place, not all of them.
 impl<const K: usize> Each for Spread<'_, K> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
         let Winograd { height, width, inputs, .. } = *self.of;
-        let (columns, [step, _], zero) = (self.of.columns(), self.of.steps(), simd.splat_f32s(0.0));
+        let ([step, _], zero) = (self.of.steps(), simd.splat_f32s(0.0));
+        let mut planes = four(self.out, step);
+        let (line_len, plane_len) = ((width - 1) * count + S::F32_LANES, (self.of.squares() - 1) * inputs + S::F32_LANES);
         for c in channels.step_by(S::F32_LANES) {
+            let [e, f, g, h] = &mut planes;
+            let at = self.first + c;
+            let mut row = [&mut e[at..][..plane_len], &mut f[at..][..plane_len], &mut g[at..][..plane_len], &mut h[at..][..plane_len]];
+            let mut to = 0;
             for y in 0..self.of.rows() {
                 // Row K of Bᵀ: a line of pixels and, added or taken away, another.
                 let mut lines = [self.zeros; 2];
                 for (line, k) in lines.iter_mut().zip([[0, 2], [1, 2], [2, 1], [1, 3]][K]) {
                     let at = 2 * y + k;
                     if at > 0 && at <= height {
-                        *line = &self.image[(at - 1) * width * count..][..width * count];
+                        *line = &self.image[(at - 1) * width * count..];
                     }
                 }
-                let row = y * columns * inputs + self.first + c;
-                let mut before = zero;
-                let mut here = column::<S, K>(simd, lines, c);
-                for x in 0..width / 2 {
-                    let at = (2 * x + 1) * count + c;
-                    let next = column::<S, K>(simd, lines, at);
-                    let last = if 2 * x + 2 < width { column::<S, K>(simd, lines, at + count) } else { zero };
-                    self.put(simd, step, row + x * inputs, [before, here, next, last]);
+                let lines = [&lines[0][c..][..line_len], &lines[1][c..][..line_len]];
+                let (mut before, mut here) = (zero, column::<S, K>(simd, lines, 0));
+                for x in 0..(width - 1) / 2 {
+                    let at = (2 * x + 1) * count;
+                    let (next, last) = (column::<S, K>(simd, lines, at), column::<S, K>(simd, lines, at + count));
+                    columns(simd, &mut row, to, [before, here, next, last]);
                     (before, here) = (next, last);
+                    to += inputs;
                 }
-                if width / 2 < columns {
-                    self.put(simd, step, row + (columns - 1) * inputs, [before, here, zero, zero]);
-                }
+                // The last square reaches over the edge.
+                let next = if width.is_multiple_of(2) { column::<S, K>(simd, lines, (width - 1) * count) } else { zero };
+                columns(simd, &mut row, to, [before, here, next, zero]);
+                to += inputs;
             }
         }
     }
 }
 
-impl<const K: usize> Spread<'_, K> {
-    /// The columns of B.
-    #[inline(always)]
-    fn put<S: Simd>(&mut self, simd: S, step: usize, at: usize, [a, b, c, d]: [S::f32s; 4]) {
-        put::<S>(self.out, at, simd.sub_f32s(a, c));
-        put::<S>(self.out, step + at, simd.add_f32s(b, c));
-        put::<S>(self.out, 2 * step + at, simd.sub_f32s(c, b));
-        put::<S>(self.out, 3 * step + at, simd.sub_f32s(b, d));
-    }
+/// The four planes of a row of products, `step` numbers apart.
+#[inline(always)]
+fn four(planes: &mut [f32], step: usize) -> [&mut [f32]; 4] {
+    let (a, rest) = planes.split_at_mut(step);
+    let (b, rest) = rest.split_at_mut(step);
+    let (c, d) = rest.split_at_mut(step);
+    [a, b, c, d]
+}
+
+/// The columns of B.
+#[inline(always)]
+fn columns<S: Simd>(simd: S, [e, f, g, h]: &mut [&mut [f32]; 4], at: usize, [a, b, c, d]: [S::f32s; 4]) {
+    put::<S>(e, at, simd.sub_f32s(a, c));
+    put::<S>(f, at, simd.add_f32s(b, c));
+    put::<S>(g, at, simd.sub_f32s(c, b));
+    put::<S>(h, at, simd.sub_f32s(b, d));
 }
 
 /// The two lines at a place, as row `K` of Bᵀ takes them.
@@ -175,32 +190,76 @@ impl<const K: usize> Each for Gather<'_, K> {
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
         let Winograd { height, width, .. } = *self.of;
         let (columns, stride, [_, step]) = (self.of.columns(), self.of.padded(), self.of.steps());
+        let (line_len, plane_len) = ((width - 1) * count + S::F32_LANES, (self.of.squares() - 1) * stride + S::F32_LANES);
         for c in channels.step_by(S::F32_LANES) {
+            let plane = |k: usize| &self.products[k * step + c..][..plane_len];
+            let products = [plane(0), plane(1), plane(2), plane(3)];
             let bias = get::<S>(self.bias, c);
             for y in 0..self.of.rows() {
-                let (above, below) = self.out[2 * y * width * count..].split_at_mut(width * count);
-                let both = 2 * y + 1 < height;
-                for x in 0..columns {
-                    let at = (y * columns + x) * stride + c;
-                    let [p, q] = [get::<S>(self.products, at), get::<S>(self.products, step + at)];
-                    let [r, s] = [get::<S>(self.products, 2 * step + at), get::<S>(self.products, 3 * step + at)];
-                    let left = simd.add_f32s(simd.add_f32s(p, q), r);
-                    let right = simd.sub_f32s(simd.sub_f32s(q, r), s);
-                    let to = 2 * x * count + c;
-                    add_above::<S, K>(simd, above, to, left, bias);
-                    if both {
-                        add_below::<S, K>(simd, below, to, left, bias);
-                    }
-                    if 2 * x + 1 < width {
-                        add_above::<S, K>(simd, above, to + count, right, bias);
-                        if both {
-                            add_below::<S, K>(simd, below, to + count, right, bias);
-                        }
-                    }
+                let squares = y * columns * stride;
+                let lines = &mut self.out[2 * y * width * count..];
+                if 2 * y + 1 < height {
+                    let (above, below) = lines.split_at_mut(width * count);
+                    let lines = [&mut above[c..][..line_len], &mut below[c..][..line_len]];
+                    gather::<S, K>(simd, products, [squares, stride], lines, [width, count], bias);
+                } else if K < 3 {
+                    gather_last::<S, K>(simd, products, [squares, stride], &mut lines[c..][..line_len], [width, count], bias);
                 }
             }
         }
     }
+}
+
+/// A row of squares into two lines.
+#[inline(always)]
+fn gather<S: Simd, const K: usize>(
+    simd: S,
+    products: [&[f32]; 4],
+    [mut from, stride]: [usize; 2],
+    [above, below]: [&mut [f32]; 2],
+    [width, count]: [usize; 2],
+    bias: S::f32s,
+) {
+    for x in 0..width / 2 {
+        let ([left, right], to) = (sides(simd, products, from), 2 * x * count);
+        add_above::<S, K>(simd, above, to, left, bias);
+        add_above::<S, K>(simd, above, to + count, right, bias);
+        add_below::<S, K>(simd, below, to, left, bias);
+        add_below::<S, K>(simd, below, to + count, right, bias);
+        from += stride;
+    }
+    if !width.is_multiple_of(2) {
+        let ([left, _], to) = (sides(simd, products, from), (width - 1) * count);
+        add_above::<S, K>(simd, above, to, left, bias);
+        add_below::<S, K>(simd, below, to, left, bias);
+    }
+}
+
+/// [`gather`] where the lower line is beyond the edge.
+#[inline(always)]
+fn gather_last<S: Simd, const K: usize>(
+    simd: S,
+    products: [&[f32]; 4],
+    [mut from, stride]: [usize; 2],
+    line: &mut [f32],
+    [width, count]: [usize; 2],
+    bias: S::f32s,
+) {
+    for x in 0..width.div_ceil(2) {
+        let ([left, right], to) = (sides(simd, products, from), 2 * x * count);
+        add_above::<S, K>(simd, line, to, left, bias);
+        if 2 * x + 1 < width {
+            add_above::<S, K>(simd, line, to + count, right, bias);
+        }
+        from += stride;
+    }
+}
+
+/// The columns of A: what four products give to the left and to the right of their square.
+#[inline(always)]
+fn sides<S: Simd>(simd: S, [p, q, r, s]: [&[f32]; 4], at: usize) -> [S::f32s; 2] {
+    let [p, q, r, s] = [get::<S>(p, at), get::<S>(q, at), get::<S>(r, at), get::<S>(s, at)];
+    [simd.add_f32s(simd.add_f32s(p, q), r), simd.sub_f32s(simd.sub_f32s(q, r), s)]
 }
 
 /// The upper line of a square: (1, 1, 1, 0) of Aᵀ. The first row that counts brings the bias.
@@ -227,6 +286,8 @@ fn add_below<S: Simd, const K: usize>(simd: S, line: &mut [f32], at: usize, valu
 pub(super) struct SpreadGradient<'a, const K: usize> {
     pub(super) of: &'a Winograd,
     pub(super) grad: &'a [f32],
+    /// A line of pixels beyond the edge.
+    pub(super) zeros: &'a [f32],
     pub(super) out: &'a mut [f32],
 }
 
@@ -234,35 +295,46 @@ impl<const K: usize> Each for SpreadGradient<'_, K> {
     #[inline(always)]
     fn run<S: Simd>(&mut self, simd: S, channels: Range<usize>, count: usize) {
         let Winograd { height, width, .. } = *self.of;
-        let (columns, stride, [_, step], zero) = (self.of.columns(), self.of.padded(), self.of.steps(), simd.splat_f32s(0.0));
+        let (stride, [_, step], zero) = (self.of.padded(), self.of.steps(), simd.splat_f32s(0.0));
+        let mut planes = four(self.out, step);
+        let (line_len, plane_len) = ((width - 1) * count + S::F32_LANES, (self.of.squares() - 1) * stride + S::F32_LANES);
         for c in channels.step_by(S::F32_LANES) {
+            let [e, f, g, h] = &mut planes;
+            let mut row = [&mut e[c..][..plane_len], &mut f[c..][..plane_len], &mut g[c..][..plane_len], &mut h[c..][..plane_len]];
+            let mut to = 0;
             for y in 0..self.of.rows() {
-                let above = &self.grad[2 * y * width * count..][..width * count];
-                let below = (2 * y + 1 < height).then(|| &self.grad[(2 * y + 1) * width * count..][..width * count]);
-                for x in 0..columns {
-                    let at = 2 * x * count + c;
-                    let left = pair::<S, K>(simd, above, below, at);
-                    let right = if 2 * x + 1 < width { pair::<S, K>(simd, above, below, at + count) } else { zero };
-                    let to = (y * columns + x) * stride + c;
-                    put::<S>(self.out, to, left);
-                    put::<S>(self.out, step + to, simd.add_f32s(left, right));
-                    put::<S>(self.out, 2 * step + to, simd.sub_f32s(left, right));
-                    put::<S>(self.out, 3 * step + to, simd.sub_f32s(zero, right));
+                let line = |y: usize| if y < height { &self.grad[y * width * count..] } else { self.zeros };
+                let lines = [&line(2 * y)[c..][..line_len], &line(2 * y + 1)[c..][..line_len]];
+                for x in 0..width / 2 {
+                    let at = 2 * x * count;
+                    rows_of_a(simd, &mut row, to, [pair::<S, K>(simd, lines, at), pair::<S, K>(simd, lines, at + count)]);
+                    to += stride;
+                }
+                if !width.is_multiple_of(2) {
+                    rows_of_a(simd, &mut row, to, [pair::<S, K>(simd, lines, (width - 1) * count), zero]);
+                    to += stride;
                 }
             }
         }
     }
 }
 
+/// The rows of A.
+#[inline(always)]
+fn rows_of_a<S: Simd>(simd: S, [e, f, g, h]: &mut [&mut [f32]; 4], at: usize, [left, right]: [S::f32s; 2]) {
+    put::<S>(e, at, left);
+    put::<S>(f, at, simd.add_f32s(left, right));
+    put::<S>(g, at, simd.sub_f32s(left, right));
+    put::<S>(h, at, simd.sub_f32s(simd.splat_f32s(0.0), right));
+}
+
 /// The two lines at a place, as row `K` of A takes them.
 #[inline(always)]
-fn pair<S: Simd, const K: usize>(simd: S, above: &[f32], below: Option<&[f32]>, at: usize) -> S::f32s {
-    let zero = simd.splat_f32s(0.0);
-    let below = if let Some(line) = below { get::<S>(line, at) } else { zero };
+fn pair<S: Simd, const K: usize>(simd: S, [above, below]: [&[f32]; 2], at: usize) -> S::f32s {
     match K {
         0 => get::<S>(above, at),
-        1 => simd.add_f32s(get::<S>(above, at), below),
-        2 => simd.sub_f32s(get::<S>(above, at), below),
-        _ => simd.sub_f32s(zero, below),
+        1 => simd.add_f32s(get::<S>(above, at), get::<S>(below, at)),
+        2 => simd.sub_f32s(get::<S>(above, at), get::<S>(below, at)),
+        _ => simd.sub_f32s(simd.splat_f32s(0.0), get::<S>(below, at)),
     }
 }
