@@ -20,6 +20,10 @@ WAIT_S = 60
 # glibc gives freed memory back at once, and every step of a training would ask for it anew: a sixth of DP-SGD's time. In bytes; also in .cargo/config.toml.
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
+# rust-analyzer, which tells evcxr the types of variables, takes a second for a kernel's first `let`. The reader has opened the notebook by then, and
+# has not run a cell: so it is this one, which leaves nothing behind.
+FIRST_LET = "let first = freelunch::prelude::Dataset::toy(); drop(first);"
+
 
 def main() -> None:
     evcxr, library, sessions, connection = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
@@ -82,7 +86,7 @@ def start_up(library: Path, deps: Path) -> str:
         flags += [f"-Clinker={LINKER}", "-Clinker-flavor=gcc"]
     facade = json.dumps(str(FACADE), ensure_ascii=False)
     # Unlike RUSTFLAGS, the encoded form may hold paths with spaces.
-    prelude = f":build_env CARGO_ENCODED_RUSTFLAGS={chr(31).join(flags)}\n:dep freelunch = {{ path = {facade} }}\n"
+    prelude = f":build_env CARGO_ENCODED_RUSTFLAGS={chr(31).join(flags)}\n:dep freelunch = {{ path = {facade} }}\n{FIRST_LET}\n"
     settings = {"prelude": prelude, "tmpdir": str((library.parent / "cells").resolve())}
     return "[evcxr]\n" + "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings.items())
 

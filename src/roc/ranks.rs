@@ -176,27 +176,30 @@ fn by_rank(places: &mut [u64], other: &mut [u64]) {
 
 /// The corners between trials in falling order.
 pub(super) fn corners(places: &[u64], scores: &[f64]) -> Steps {
-    let score = |place: &u64| scores[position(*place)] + 0.0;
+    // As whole numbers: equal scores are equal bits once there is one zero.
+    let score = |place: u64| (scores[position(place)] + 0.0).to_bits();
     let mut steps = Steps::start(places.len() + 1);
-    let Steps { thresholds, tp, fp } = &mut steps;
+    // Of one length, so that one check serves all three.
+    let len = places.len() + 2;
+    let (thresholds, tp, fp) = (&mut steps.thresholds[..len], &mut steps.tp[..len], &mut steps.fp[..len]);
     // The corner written last, and the false positives there and before it. It stays if they change before or after it.
     let (mut at, mut here, mut before) = (0, 0, u32::MAX);
     let (mut hits, mut misses) = (0, 0);
-    let mut next = places.first().map_or(0.0, score);
-    for (i, place) in places.iter().enumerate() {
+    let after = places.iter().skip(1).map(|&place| score(place)).chain([f64::NAN.to_bits()]);
+    let mut threshold = places.first().map_or(0, |&place| score(place));
+    for (place, next) in places.iter().zip(after) {
         let member = (place >> 32) as u32 & 1;
         hits += member;
         misses += 1 - member;
-        let threshold = next;
-        next = places.get(i + 1).map_or(f64::NAN, score);
         // Written in any case. The last of equal scores stays.
         let ends = threshold != next;
         let stays = (before != here) | (here != misses);
         let to = at + usize::from(stays | !ends);
-        (thresholds[to], tp[to], fp[to]) = (threshold, hits, misses);
+        (thresholds[to], tp[to], fp[to]) = (f64::from_bits(threshold), hits, misses);
         at = if ends { to } else { at };
         before = if ends { here } else { before };
         here = if ends { misses } else { here };
+        threshold = next;
     }
     steps.truncate(at + 1);
     steps

@@ -26,26 +26,32 @@ pub(super) struct Steps {
     pub(super) fp: Vec<u32>,
 }
 
-/// Fewer trials stay on one core.
-const MANY: usize = 8192;
+/// Trials that this core sorts before the other one has begun. Fewer than four times as many stay on one core.
+const AHEAD: usize = 5000;
 
 impl Steps {
     /// One corner for each distinct score; of members only, one after another, the last: half the memory. Nothing where a score is not finite.
     /// There are as many truths as scores, and fewer than 2^32.
     pub(super) fn of(scores: &[f64], membership: &[bool]) -> Option<Self> {
-        let [least, most] = vectorized(Extremes { scores })?;
-        if scores.len() < MANY {
-            return Some(Self::part(Places { scores, membership, low: least, high: most, top: true }));
+        let extremes = || vectorized(Extremes { scores });
+        if scores.len() < 4 * AHEAD {
+            let [low, high] = extremes()?;
+            return Some(Self::part(Places { scores, membership, low, high, top: true }));
         }
-        let mut sample: Vec<f64> = scores.iter().step_by(scores.len() / 64).copied().collect();
+        let mut sample: Vec<f64> = scores.iter().step_by(scores.len() / 128).copied().collect();
         sample.sort_unstable_by(f64::total_cmp);
-        // A little above the middle's place: this core begins a little earlier.
-        let middle = sample[sample.len() * 7 / 16];
-        let (mut upper, mut lower) = (Self::start(0), Self::start(0));
-        rayon::in_place_scope(|scope| {
-            scope.spawn(|_| lower = Self::part(Places { scores, membership, low: least, high: middle, top: false }));
-            upper = Self::part(Places { scores, membership, low: middle, high: most, top: true });
+        let middle = sample[sample.len() * (scores.len() / 2 - AHEAD) / scores.len()];
+        let half = |top: bool| {
+            let [least, most] = extremes()?;
+            let (low, high) = if top { (middle, most) } else { (least, middle) };
+            Some(Self::part(Places { scores, membership, low, high, top }))
+        };
+        let mut lower = None;
+        let upper = rayon::in_place_scope(|scope| {
+            scope.spawn(|_| lower = half(false));
+            half(true)
         });
+        let (mut upper, lower) = (upper?, lower?);
         upper.then(&lower);
         Some(upper)
     }
@@ -177,7 +183,7 @@ mod tests {
             let steps = Vec::from(Steps::of(scores, membership).unwrap());
             assert!(steps == simply(scores, membership), "{} {what}, such as {:?}", scores.len(), &scores[..2]);
         };
-        for n in [2, 100, 300, MANY - 1, MANY, 50_000] {
+        for n in [2, 100, 300, 4 * AHEAD - 1, 4 * AHEAD, 50_000] {
             let membership: Vec<bool> = (0..n).map(|_| next() < 0.4).collect();
             let kinds: [Kind; 7] = [
                 ("spread out", |u| (u - 0.5) * 40.0),
