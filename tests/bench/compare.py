@@ -68,7 +68,7 @@ COMPARISONS = [
     Comparison("LiRA online, one spread", 0.1, "lira_score", "online-fixed", ["online-fixed"], (9, 3), PHI),
     Comparison("LiRA offline", 0.1, "lira_score", "offline", ["offline"], (9, 3), PHI),
     Comparison("RMIA offline", 0.1, "lira_score", "rmia", ["rmia"], (9, 3)),
-    Comparison("ROC, AUC and rates", 0.1, "lira_score", "roc", ["roc"], (99, 9)),
+    Comparison("ROC, AUC and rates", 0.1, "lira_score", "roc", ["roc"], (999, 99)),
     Comparison("ε by PLD, q = 0.05, 400 steps", 0.1, "accounting", "G07/pld", ["G07/dp_accounting-pld"], (9, 3)),
     Comparison("ε by RDP, q = 0.05, 400 steps", 0.1, "accounting", "G07/rdp", ["G07/dp_accounting-rdp", "G07/opacus-rdp"], (9, 5)),
     Comparison("16 shadow MLPs, digits", 0.25, "shadow_models", "optdigits-mlp", ["optdigits-mlp"], (1, 1)),
