@@ -41,6 +41,7 @@ impl Steps {
         let mut sample: Vec<f64> = scores.iter().step_by(scores.len() / 128).copied().collect();
         sample.sort_unstable_by(f64::total_cmp);
         let middle = sample[sample.len() * (scores.len() / 2 - AHEAD) / scores.len()];
+        // Each core looks for the ends itself: the other one would begin later if it had to be told.
         let half = |top: bool| {
             let [least, most] = extremes()?;
             let (low, high) = if top { (middle, most) } else { (least, middle) };

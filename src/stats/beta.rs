@@ -21,7 +21,7 @@ pub(super) fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
         let step = newton / (1.0 - 0.5 * bend);
         let inside = x - step > low && x - step < high;
         let next = if inside { x - step } else { 0.5 * (low + high) };
-        // What is left after a step of 1e-5 is about the cube of that, since every step triples the digits.
+        // Halley's steps triple the digits: what is left after one of 1e-5 is about the cube of that.
         if inside && step.abs() <= 1e-5 * spread.min(x).min(rest) || (next - x).abs() <= 1e-15 * x || next <= low || next >= high {
             return next;
         }

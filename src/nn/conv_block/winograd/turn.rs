@@ -121,9 +121,7 @@ impl<const K: usize> Each for Spread<'_, K> {
         let mut planes = four(self.out, step);
         let (line_len, plane_len) = ((width - 1) * count + S::F32_LANES, (self.of.squares() - 1) * inputs + S::F32_LANES);
         for c in channels.step_by(S::F32_LANES) {
-            let [e, f, g, h] = &mut planes;
-            let at = self.first + c;
-            let mut row = [&mut e[at..][..plane_len], &mut f[at..][..plane_len], &mut g[at..][..plane_len], &mut h[at..][..plane_len]];
+            let mut row = cut(&mut planes, self.first + c, plane_len);
             let mut to = 0;
             for y in 0..self.of.rows() {
                 // Row K of Bᵀ: a line of pixels and, added or taken away, another.
@@ -159,6 +157,12 @@ fn four(planes: &mut [f32], step: usize) -> [&mut [f32]; 4] {
     let (b, rest) = rest.split_at_mut(step);
     let (c, d) = rest.split_at_mut(step);
     [a, b, c, d]
+}
+
+/// `len` numbers of each plane.
+#[inline(always)]
+fn cut<'a>([a, b, c, d]: &'a mut [&mut [f32]; 4], from: usize, len: usize) -> [&'a mut [f32]; 4] {
+    [&mut a[from..][..len], &mut b[from..][..len], &mut c[from..][..len], &mut d[from..][..len]]
 }
 
 /// The columns of B.
@@ -299,8 +303,7 @@ impl<const K: usize> Each for SpreadGradient<'_, K> {
         let mut planes = four(self.out, step);
         let (line_len, plane_len) = ((width - 1) * count + S::F32_LANES, (self.of.squares() - 1) * stride + S::F32_LANES);
         for c in channels.step_by(S::F32_LANES) {
-            let [e, f, g, h] = &mut planes;
-            let mut row = [&mut e[c..][..plane_len], &mut f[c..][..plane_len], &mut g[c..][..plane_len], &mut h[c..][..plane_len]];
+            let mut row = cut(&mut planes, c, plane_len);
             let mut to = 0;
             for y in 0..self.of.rows() {
                 let line = |y: usize| if y < height { &self.grad[y * width * count..] } else { self.zeros };
